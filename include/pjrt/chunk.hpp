@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace pjrt {
+
+/// A piece of a stream of bytes, with its memory (`PJRT_Chunk`). Move-only.
+class Chunk {
+ public:
+  /// Takes the vector's memory.
+  explicit Chunk(std::vector<std::byte> bytes) {
+    auto owner = std::make_shared<std::vector<std::byte>>(std::move(bytes));
+    bytes_ = *owner;
+    owner_ = std::move(owner);
+  }
+  /// Bytes that `owner` keeps.
+  Chunk(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+  /// A copy of bytes.
+  static Chunk copy_of(std::span<const std::byte> bytes) { return Chunk(std::vector<std::byte>(bytes.begin(), bytes.end())); }
+
+  Chunk(Chunk&&) noexcept = default;
+  Chunk& operator=(Chunk&&) noexcept = default;
+
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  std::size_t size() const noexcept { return bytes_.size(); }
+  const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace pjrt

@@ -1,0 +1,155 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "pjrt/device_assignment.hpp"
+#include "pjrt/error.hpp"
+#include "pjrt/export.hpp"
+#include "pjrt/layout.hpp"
+#include "pjrt/shape.hpp"
+
+namespace pjrt {
+
+/// The value of an XLA flag or option.
+using FlagValue = std::variant<std::string, bool, std::int64_t, double>;
+
+/// A shape and how it lies in memory.
+struct LaidOutShape {
+  Shape shape;
+  Layout layout;
+
+  friend bool operator==(const LaidOutShape&, const LaidOutShape&) = default;
+};
+
+/// XLA's DebugOptions, field by field. Setting any of them replaces *all* of XLA's defaults by protobuf's (false, 0, ""), which
+/// is rarely wanted: `CompileOptions::flag` changes single flags.
+class PJRT_EXPORT DebugOptions {
+ public:
+  /// Sets a field by its XLA name ("xla_dump_to", "xla_cpu_enable_fast_math"); repeated fields grow. Enum fields take the
+  /// enumerator's name or number. NotFound (with the nearest names) or InvalidArgument for a value of the wrong kind.
+  Result<void> set(std::string_view name, FlagValue value);
+  /// An entry of `xla_backend_extra_options`.
+  void set_backend_extra_option(std::string_view key, std::string_view value);
+  /// A serialized xla.DebugOptions.
+  const std::string& serialize() const noexcept { return bytes_; }
+  static DebugOptions from_bytes(std::string bytes);
+
+ private:
+  std::string bytes_;
+};
+
+/// XLA's CompilationEnvironments: settings of backends, each a serialized message under its type URL.
+class PJRT_EXPORT CompilationEnvironments {
+ public:
+  /// "type.googleapis.com/xla.GpuCompilationEnvironment" and its bytes.
+  void add(std::string_view type_url, std::string_view message);
+  /// A serialized xla.CompilationEnvironmentsProto.
+  const std::string& serialize() const noexcept { return bytes_; }
+  static CompilationEnvironments from_bytes(std::string bytes);
+
+ private:
+  std::string bytes_;
+};
+
+/// How to compile a program (xla.CompileOptionsProto). A plain value; setters chain:
+/// `CompileOptions{}.num_partitions(4).use_spmd(true).flag("xla_cpu_enable_fast_math", false)`.
+///
+/// The default is one replica and one partition. (Without either, plugins abort the process.)
+class PJRT_EXPORT CompileOptions {
+ public:
+  CompileOptions() = default;
+
+  CompileOptions& num_replicas(int n);
+  CompileOptions& num_partitions(int n);
+  /// Partition the program by its sharding annotations.
+  CompileOptions& use_spmd(bool on);
+  /// Shardings are Shardy's (`sdy`), not GSPMD's.
+  CompileOptions& use_shardy(bool on);
+  CompileOptions& use_auto_spmd(bool on, std::vector<std::int64_t> mesh_shape = {}, std::vector<std::int64_t> mesh_ids = {});
+  /// Which devices run it; sets the counts of replicas and partitions too.
+  CompileOptions& device_assignment(DeviceAssignment assignment);
+  /// Not bound to a device: each execution names one (`ExecuteOptions::device`).
+  CompileOptions& portable(bool on);
+
+  /// An XLA flag by its name, over what XLA_FLAGS and the defaults say. The plugin judges name and value.
+  CompileOptions& flag(std::string name, bool value) { return set_flag(std::move(name), value); }
+  CompileOptions& flag(std::string name, const char* value) { return set_flag(std::move(name), std::string(value)); }
+  CompileOptions& flag(std::string name, std::string value) { return set_flag(std::move(name), std::move(value)); }
+  template <std::integral T>
+  CompileOptions& flag(std::string name, T value) {
+    return set_flag(std::move(name), static_cast<std::int64_t>(value));
+  }
+  template <std::floating_point T>
+  CompileOptions& flag(std::string name, T value) {
+    return set_flag(std::move(name), static_cast<double>(value));
+  }
+
+  CompileOptions& argument_layouts(std::vector<LaidOutShape> layouts);
+  CompileOptions& result_layout(LaidOutShape layout);
+  CompileOptions& parameter_is_tupled_arguments(bool on);
+  CompileOptions& allow_spmd_sharding_propagation_to_parameters(std::vector<bool> allow);
+  CompileOptions& allow_spmd_sharding_propagation_to_output(std::vector<bool> allow);
+  CompileOptions& alias_passthrough_params(bool on);
+  CompileOptions& deduplicate_hlo(bool on);
+  CompileOptions& run_backend_only(bool on);
+  CompileOptions& allow_in_place_mlir_modification(bool on);
+  /// Bytes of device memory to reckon with.
+  CompileOptions& device_memory_size(std::int64_t bytes);
+  CompileOptions& slice_size(std::int64_t size);
+  CompileOptions& process(std::int64_t index, std::int64_t count);
+  CompileOptions& exec_time_optimization_effort(float effort);
+  CompileOptions& memory_fitting_effort(float effort);
+  /// xla.ExecutionOptions.EffortLevel numbers.
+  CompileOptions& optimization_level(int level);
+  CompileOptions& memory_fitting_level(int level);
+  /// xla.PrecisionConfig.Precision: 0 default, 1 high, 2 highest.
+  CompileOptions& matrix_unit_operand_precision(int precision);
+  CompileOptions& profile_version(std::int64_t version);
+  CompileOptions& fdo_profile(std::string profile);
+  CompileOptions& compiler_variant(std::string variant);
+  /// A serialized stream_executor.GpuTargetConfigProto, for compiling without the GPU.
+  CompileOptions& target_config(std::string proto);
+  /// What ext::MultiSlice serializes.
+  CompileOptions& multi_slice_config(std::string bytes);
+  CompileOptions& debug_options(const DebugOptions& options);
+  CompileOptions& compilation_environments(const CompilationEnvironments& environments);
+
+  int num_replicas() const noexcept { return replicas_; }
+  int num_partitions() const noexcept { return partitions_; }
+  bool uses_spmd() const noexcept;
+  bool is_portable() const noexcept;
+  const std::optional<DeviceAssignment>& device_assignment() const noexcept { return assignment_; }
+  const std::vector<std::pair<std::string, FlagValue>>& flags() const noexcept { return flags_; }
+
+  /// A serialized xla.CompileOptionsProto.
+  std::string serialize() const;
+  /// Reads one, e.g. what `Executable::compile_options` gave or another program wrote. What this library does not know is kept.
+  /// InvalidArgument for what is no such message, and where the counts of replicas or partitions are not positive.
+  static Result<CompileOptions> parse(std::string_view bytes);
+
+ private:
+  CompileOptions& set_flag(std::string name, FlagValue value);
+
+  int replicas_ = 1;
+  int partitions_ = 1;
+  std::optional<DeviceAssignment> assignment_;
+  std::vector<std::pair<std::string, FlagValue>> flags_;
+  /// Fields by their protobuf numbers, of the message itself and of its executable_build_options.
+  std::map<std::uint32_t, bool> top_bools_, build_bools_;
+  std::map<std::uint32_t, std::int64_t> top_ints_, build_ints_;
+  std::map<std::uint32_t, float> build_floats_;
+  std::map<std::uint32_t, std::string> top_bytes_, build_bytes_;
+  std::map<std::uint32_t, std::vector<std::int64_t>> build_lists_;
+  std::vector<std::string> argument_layouts_;
+  std::string top_unknown_, build_unknown_;
+};
+
+}  // namespace pjrt

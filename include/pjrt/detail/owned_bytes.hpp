@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace pjrt::detail {
+
+/// Bytes in memory of the plugin, given back to it when the last copy goes.
+class OwnedBytes {
+ public:
+  OwnedBytes() = default;
+  OwnedBytes(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::size_t size() const noexcept { return bytes_.size(); }
+  operator std::span<const std::byte>() const noexcept { return bytes_; }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace pjrt::detail

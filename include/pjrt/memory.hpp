@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "pjrt/detail/handle_list.hpp"
+#include "pjrt/detail/ref.hpp"
+#include "pjrt/export.hpp"
+
+namespace pjrt {
+
+namespace abi {
+struct PJRT_Memory;
+}
+
+class Device;
+
+namespace detail {
+struct ClientState;
+struct MemoryRecord;
+PJRT_EXPORT void retain(ClientState*) noexcept;
+PJRT_EXPORT void release(ClientState*) noexcept;
+}  // namespace detail
+
+/// A memory space that devices of a client can address ("device", "pinned_host", "unpinned_host", …).
+///
+/// Borrowed from the client, which it keeps alive; a cheap value. All members may be used from several threads.
+class PJRT_EXPORT Memory {
+ public:
+  /// Unique within the client. Wraps PJRT_Memory_Id.
+  int id() const noexcept;
+  /// What sort of memory: "device". Wraps PJRT_Memory_Kind.
+  const std::string& kind() const noexcept;
+  /// The kind as a number. Wraps PJRT_Memory_Kind_Id.
+  int kind_id() const noexcept;
+  /// For debugging, verbose. Wraps PJRT_Memory_DebugString.
+  const std::string& debug_string() const noexcept;
+  /// For people, short. Wraps PJRT_Memory_ToString.
+  const std::string& to_string() const noexcept;
+  /// The devices that can address it. Wraps PJRT_Memory_AddressableByDevices.
+  std::vector<Device> devices() const;
+
+  abi::PJRT_Memory* raw() const noexcept;
+  friend bool operator==(const Memory& a, const Memory& b) noexcept { return a.record_ == b.record_; }
+
+  /// For the library itself.
+  Memory(detail::Ref<detail::ClientState> client, const detail::MemoryRecord* record) noexcept
+      : client_(std::move(client)), record_(record) {}
+  const detail::Ref<detail::ClientState>& client_state() const noexcept { return client_; }
+
+ private:
+  detail::Ref<detail::ClientState> client_;
+  const detail::MemoryRecord* record_;
+};
+
+/// The memories of a client or device, in the plugin's order.
+using Memories = detail::HandleList<Memory, detail::ClientState, detail::MemoryRecord>;
+
+}  // namespace pjrt

@@ -1,0 +1,96 @@
+#include "core/call.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace pjrt::detail {
+namespace {
+
+std::string version_note(const PluginState& plugin) {
+  return "plugin " + Plugin(&plugin).description() + " has " + to_string(plugin.version);
+}
+
+std::vector<ErrorPayload> payloads_of(const PluginState& plugin, const abi::PJRT_Error* error) {
+  std::vector<ErrorPayload> payloads;
+  abi::PJRT_Error_ForEachPayload_Args args{};
+  args.struct_size = abi::struct_size<abi::PJRT_Error_ForEachPayload_Args>;
+  args.error = error;
+  args.user_arg = &payloads;
+  args.visitor = [](const char* key, size_t key_size, const char* value, size_t value_size, void* user) {
+    static_cast<std::vector<ErrorPayload>*>(user)->push_back({std::string(key, key_size), std::string(value, value_size)});
+  };
+  if (plugin.api.PJRT_Error_ForEachPayload == nullptr) return payloads;
+  if (abi::PJRT_Error* second = plugin.api.PJRT_Error_ForEachPayload(&args); second != nullptr) {
+    (void)take_error(plugin, second, "PJRT_Error_ForEachPayload");
+  }
+  return payloads;
+}
+
+}  // namespace
+
+Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) {
+  abi::PJRT_Error_Message_Args text{};
+  text.struct_size = abi::struct_size<abi::PJRT_Error_Message_Args>;
+  text.error = error;
+  plugin.api.PJRT_Error_Message(&text);
+
+  abi::PJRT_Error_GetCode_Args code{};
+  code.struct_size = abi::struct_size<abi::PJRT_Error_GetCode_Args>;
+  code.error = error;
+  code.code = abi::PJRT_Error_Code_UNKNOWN;
+  if (abi::PJRT_Error* second = plugin.api.PJRT_Error_GetCode(&code); second != nullptr) {
+    abi::PJRT_Error_Destroy_Args destroy{};
+    destroy.struct_size = abi::struct_size<abi::PJRT_Error_Destroy_Args>;
+    destroy.error = second;
+    plugin.api.PJRT_Error_Destroy(&destroy);
+  }
+
+  Error result(static_cast<ErrorCode>(code.code),
+               text.message != nullptr ? std::string(text.message, text.message_size) : std::string());
+  std::vector<ErrorPayload> payloads = payloads_of(plugin, error);
+
+  abi::PJRT_Error_Destroy_Args destroy{};
+  destroy.struct_size = abi::struct_size<abi::PJRT_Error_Destroy_Args>;
+  destroy.error = error;
+  plugin.api.PJRT_Error_Destroy(&destroy);
+
+  if (!payloads.empty()) result = std::move(result).with_payloads(std::move(payloads));
+  return std::move(result).with_function(function);
+}
+
+Error absent_function(const PluginState& plugin, const abi::CoreFunction& function) {
+  const Version needed{0, function.since_minor};
+  std::string message(function.name);
+  if (plugin.version < needed) {
+    message += " needs PJRT API " + to_string(needed) + "; " + version_note(plugin);
+  } else {
+    message += " is missing from the table of plugin " + Plugin(&plugin).description();
+  }
+  return Error(ErrorCode::Unimplemented, std::move(message)).with_function(function.name);
+}
+
+Error absent_function(const PluginState& plugin, int extension, const abi::ExtensionEntry& entry) {
+  const std::string name = entry.function != nullptr ? entry.function : entry.field;
+  const std::string_view extension_name = abi::enumerator_name(static_cast<abi::PJRT_Extension_Type>(extension));
+  return Error(ErrorCode::Unimplemented, name + " is not offered by the " + std::string(extension_name) +
+                                             " extension of plugin " + Plugin(&plugin).description())
+      .with_function(name);
+}
+
+Result<void> refuse_newer_fields(const PluginState& plugin, const void* args, std::span<const abi::NewerField> fields,
+                                 std::string_view function) {
+  const auto* bytes = static_cast<const unsigned char*>(args);
+  for (const abi::NewerField& field : fields) {
+    if (plugin.version.minor >= field.since_minor) continue;
+    const bool set = std::any_of(bytes + field.offset, bytes + field.offset + field.size, [](unsigned char b) { return b != 0; });
+    if (!set) continue;
+    return std::unexpected(Error(ErrorCode::Unimplemented, std::string(function) + ": '" + field.name + "' needs PJRT API " +
+                                                               to_string(Version{0, field.since_minor}) + "; " +
+                                                               version_note(plugin))
+                               .with_function(function));
+  }
+  return {};
+}
+
+}  // namespace pjrt::detail

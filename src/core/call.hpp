@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "core/plugin_state.hpp"
+#include "pjrt/abi/functions.hpp"
+#include "pjrt/error.hpp"
+
+/// The choke point: every call of a C function of the plugin goes through `call` (core) or `call_extension`.
+
+namespace pjrt::detail {
+
+/// Turns a plugin's error into ours and frees it.
+Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function);
+
+/// "PJRT_Buffer_Bitcast needs PJRT API 0.98; plugin cpu (…) has 0.81".
+Error absent_function(const PluginState& plugin, const abi::CoreFunction& function);
+Error absent_function(const PluginState& plugin, int extension, const abi::ExtensionEntry& entry);
+
+/// Refuses a field that the caller set and the plugin is too old to read.
+Result<void> refuse_newer_fields(const PluginState& plugin, const void* args, std::span<const abi::NewerField> fields,
+                                 std::string_view function);
+
+/// As above for a nested struct that is not itself a function's arguments.
+template <class Struct>
+Result<void> check_newer_fields(const PluginState& plugin, const Struct& s, std::string_view function) {
+  constexpr auto& fields = abi::newer_fields<Struct>;
+  if (plugin.version.minor >= abi::kNewestField<Struct>) return {};
+  return refuse_newer_fields(plugin, &s, fields, function);
+}
+
+/// Calls `F` with `args`: fills in struct_size, checks that the plugin has the function and reads every field that is set,
+/// and turns the error into a value.
+template <class F>
+Result<void> call(const PluginState& plugin, typename F::Args& args) {
+  using Args = typename F::Args;
+  static_assert(abi::struct_size<Args> != 0);
+  args.struct_size = abi::struct_size<Args>;
+  const auto function = plugin.api.*F::slot;
+  if (function == nullptr) [[unlikely]] return std::unexpected(absent_function(plugin, F::info));
+  if constexpr (abi::kNewestField<Args> > 0) {
+    if (plugin.version.minor < abi::kNewestField<Args>) [[unlikely]] {
+      if (auto ok = refuse_newer_fields(plugin, &args, abi::newer_fields<Args>, F::info.name); !ok) return ok;
+    }
+  }
+  if constexpr (F::fallible) {
+    if (abi::PJRT_Error* error = function(&args); error != nullptr) [[unlikely]] {
+      return std::unexpected(take_error(plugin, error, F::info.name));
+    }
+  } else {
+    function(&args);
+  }
+  return {};
+}
+
+/// The same for arguments written at the call: `call<fn::PJRT_Client_PlatformName>(plugin, {.client = c})` gives them back
+/// with what the plugin wrote.
+template <class F>
+Result<typename F::Args> call(const PluginState& plugin, typename F::Args&& args) {
+  if (auto ok = call<F>(plugin, args); !ok) return std::unexpected(std::move(ok).error());
+  return args;
+}
+
+/// For destructors: what fails is dropped, for there is nobody to tell.
+template <class F>
+void call_quietly(const PluginState& plugin, typename F::Args&& args) noexcept {
+  (void)call<F>(plugin, args);
+}
+
+}  // namespace pjrt::detail

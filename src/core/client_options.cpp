@@ -1,0 +1,82 @@
+#include "core/client_options.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/try.hpp"
+
+namespace pjrt::detail {
+namespace {
+
+enum class Kind { String, Int64, Int64List, Float, Bool };
+
+struct KnownOption {
+  std::string_view name;
+  Kind kind;
+  bool cpu;
+};
+
+constexpr KnownOption kKnown[] = {
+    {"cpu_device_count", Kind::Int64, true},
+    {"asynchronous", Kind::Bool, true},
+    {"process_id", Kind::Int64, true},
+    {"platform_name", Kind::String, false},
+    {"allocator", Kind::String, false},
+    {"memory_fraction", Kind::Float, false},
+    {"preallocate", Kind::Bool, false},
+    {"collective_memory_size", Kind::Int64, false},
+    {"visible_devices", Kind::Int64List, false},
+    {"node_id", Kind::Int64, false},
+    {"num_nodes", Kind::Int64, false},
+    {"should_stage_host_to_device_transfers", Kind::Bool, false},
+    {"abort_collectives_on_failure", Kind::Bool, false},
+    {"use_tfrt_gpu_client", Kind::Bool, false},
+    {"enable_mock_nccl", Kind::Bool, false},
+    {"mock_gpu_topology", Kind::String, false},
+    {"partition_index", Kind::Int64, false},
+    {"max_inflight_computations", Kind::Int64, false},
+};
+
+constexpr Version kCpuPluginsCheckNames{0, 107};  // 0.106 is known to ignore, 0.115 to refuse
+
+std::string_view kind_text(Kind kind) {
+  constexpr std::string_view kTexts[] = {"a string", "an integer", "a list of integers", "a number", "a bool"};
+  return kTexts[std::to_underlying(kind)];
+}
+
+}  // namespace
+
+Result<NamedValues> check_client_options(const NamedValues& options) {
+  NamedValues checked;
+  for (const NamedValue& option : options) {
+    const auto* known = std::ranges::find(kKnown, option.name, &KnownOption::name);
+    Value value = option.value;
+    if (known != std::end(kKnown)) {
+      if (known->kind == Kind::Float && value.int64() != nullptr) value = static_cast<float>(*value.int64());
+      if (value.variant().index() != static_cast<std::size_t>(known->kind)) {
+        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + option.name + "' takes " + std::string(kind_text(known->kind)) +
+                                                                     ", not " + to_string(value) + " (" + std::string(kind_name(value)) + ")"));
+      }
+      if (option.name == "cpu_device_count" && *value.int64() < 1) {
+        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option 'cpu_device_count' is " + to_string(value) + "; there is at least one device"));
+      }
+    }
+    checked.add(option.name, std::move(value));
+  }
+  return checked;
+}
+
+Result<void> refuse_ignored_options(const ClientState& client, const NamedValues& options) {
+  if (!client.is_cpu || client.plugin->version >= kCpuPluginsCheckNames) return {};
+  for (const NamedValue& option : options) {
+    const auto* known = std::ranges::find(kKnown, option.name, &KnownOption::name);
+    if (known != std::end(kKnown) && known->cpu) continue;
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + Plugin(client.plugin).description() + " does not know the client option '" + option.name +
+                                                                 "' and would ignore it")
+                               .with_note("CPU plugins know cpu_device_count, asynchronous and process_id"));
+  }
+  return {};
+}
+
+}  // namespace pjrt::detail

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string_view>
+
+#include "core/client_state.hpp"
+#include "pjrt/named_value.hpp"
+
+namespace pjrt::detail {
+
+/// Checks the types and ranges of the options this library knows: older plugins abort the process at a wrong one. A whole
+/// number given for a float becomes one.
+Result<NamedValues> check_client_options(const NamedValues& options);
+
+/// Older CPU plugins ignore names they do not know; this says so instead.
+Result<void> refuse_ignored_options(const ClientState& client, const NamedValues& options);
+
+}  // namespace pjrt::detail

@@ -1,0 +1,143 @@
+// Compiling, here and ahead of time, and loading what was compiled.
+
+#include <string>
+#include <utility>
+
+#include "core/call.hpp"
+#include "core/convert.hpp"
+#include "core/executable_state.hpp"
+#include "core/topology_state.hpp"
+#include "core/try.hpp"
+#include "pjrt/client.hpp"
+
+namespace pjrt {
+
+namespace fn = abi::fn;
+
+namespace {
+
+abi::PJRT_Program to_c(const Program& program) {
+  abi::PJRT_Program c{};
+  c.struct_size = abi::struct_size<abi::PJRT_Program>;
+  c.code = const_cast<char*>(program.code().data());
+  c.code_size = program.code().size();
+  c.format = program.format().data();
+  c.format_size = program.format().size();
+  return c;
+}
+
+std::string version_text(const Value* value) {
+  if (value == nullptr || value->int64_list() == nullptr) return "unknown";
+  std::string text;
+  for (const std::int64_t part : *value->int64_list()) text += (text.empty() ? "" : ".") + std::to_string(part);
+  return text;
+}
+
+/// Says which StableHLO the program is and which the plugin knows: the first thing to look at when compilation fails.
+Error with_versions(Error error, const Plugin& plugin, const Program& program) {
+  if (program.format() != "mlir") return error;
+  const Result<NamedValues> attributes = plugin.attributes();
+  const auto of_plugin = [&](const char* name) { return version_text(attributes ? attributes->find(name) : nullptr); };
+  return std::move(error).with_note("the program is StableHLO " + program.stablehlo_version().value_or("text or bytecode without a version") + "; plugin " + plugin.name() +
+                                    " (API " + to_string(plugin.api_version()) + ") supports " + of_plugin("stablehlo_minimum_version") + " to " +
+                                    of_plugin("stablehlo_current_version"));
+}
+
+Result<std::string> checked(const Program& program, const CompileOptions& options) {
+  if (program.code().empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the program is empty"));
+  if (options.num_replicas() < 1 || options.num_partitions() < 1) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a program has at least one replica and one partition, not " + std::to_string(options.num_replicas()) + " and " +
+                                                                 std::to_string(options.num_partitions())));
+  }
+  const auto& assignment = options.device_assignment();
+  if (assignment && (assignment->num_replicas() != options.num_replicas() || assignment->num_partitions() != options.num_partitions())) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the device assignment is for " + std::to_string(assignment->num_replicas()) + " x " +
+                                                                 std::to_string(assignment->num_partitions()) + ", the options say " + std::to_string(options.num_replicas()) +
+                                                                 " replicas x " + std::to_string(options.num_partitions()) + " partitions"));
+  }
+  return options.serialize();
+}
+
+}  // namespace
+
+Result<LoadedExecutable> Client::compile(const Program& program, const CompileOptions& options) const {
+  PJRT_TRY(const std::string bytes, checked(program, options));
+  const abi::PJRT_Program c_program = to_c(program);
+  auto args = detail::call<fn::PJRT_Client_Compile>(
+      *state_->plugin, {.client = state_->raw, .program = &c_program, .compile_options = bytes.data(), .compile_options_size = bytes.size()});
+  if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin(), program));
+  return detail::make_loaded_executable(state_, args->executable);
+}
+
+Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const {
+  if (!executable.state()) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (!(executable.plugin() == plugin())) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() + ", the client is of plugin " +
+                                                                 plugin().description()));
+  }
+  if (executable.state()->parent) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the executable is the view of a loaded one; only what pjrt::compile gives can be loaded"));
+  }
+  const std::string bytes = options.serialize();
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_Load>(*state_->plugin, {.client = state_->raw,
+                                                                                 .executable = executable.raw(),
+                                                                                 .compile_options = bytes.data(),
+                                                                                 .compile_options_size = bytes.size()}));
+  return detail::make_loaded_executable(state_, args.loaded_executable);
+}
+
+Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized) const { return deserialize(serialized, {}); }
+
+Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized, const DeserializeOptions& options) const {
+  const SerializedExecutable::Origin& theirs = serialized.origin();
+  const SerializedExecutable::Origin& ours = detail::origin_of(*state_->plugin);
+  if (theirs != ours) {
+    const auto text = [](const SerializedExecutable::Origin& o) {
+      return o.platform + " plugin of API " + to_string(o.api_version) + ", xla_version " + (o.xla_version.empty() ? "unknown" : o.xla_version) + ", file " + o.plugin_id;
+    };
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the serialized executable was written by another plugin: " + text(theirs))
+                               .with_note("this is " + plugin().description() + ": " + text(ours))
+                               .with_note("plugins load each other's executables without complaint and compute wrong numbers; compile the program again"));
+  }
+  return deserialize_raw(serialized.payload(), options);
+}
+
+Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> serialized, const DeserializeOptions& options) const {
+  abi::PJRT_LoadOptions load{};
+  load.struct_size = abi::struct_size<abi::PJRT_LoadOptions>;
+  load.computation_origin = options.computation_origin.data();
+  load.computation_origin_size = options.computation_origin.size();
+  load.multi_slice_config = options.multi_slice_config;
+  const bool has_load_options = !options.computation_origin.empty() || options.multi_slice_config != nullptr;
+  const std::string overridden = options.compile_options ? options.compile_options->serialize() : std::string();
+
+  abi::PJRT_Executable_DeserializeAndLoad_Args args{};
+  args.client = state_->raw;
+  args.serialized_executable = reinterpret_cast<const char*>(serialized.data());
+  args.serialized_executable_size = serialized.size();
+  if (options.compile_options) {
+    args.overridden_serialized_compile_options = overridden.data();
+    args.overridden_serialized_compile_options_size = overridden.size();
+  }
+  args.load_options = has_load_options ? &load : nullptr;
+  PJRT_CHECK(detail::call<fn::PJRT_Executable_DeserializeAndLoad>(*state_->plugin, args));
+  return detail::make_loaded_executable(state_, args.loaded_executable);
+}
+
+Result<Executable> compile(const Topology& topology, const Program& program, const CompileOptions& options, const Client* client) {
+  const Plugin plugin = topology.plugin();
+  if (client != nullptr && !(client->plugin() == plugin)) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the client is of plugin " + client->plugin().description() + ", the topology of plugin " + plugin.description()));
+  }
+  PJRT_TRY(const std::string bytes, checked(program, options));
+  const abi::PJRT_Program c_program = to_c(program);
+  auto args = detail::call<fn::PJRT_Compile>(plugin.state(), {.topology = topology.raw(),
+                                                             .program = &c_program,
+                                                             .compile_options = bytes.data(),
+                                                             .compile_options_size = bytes.size(),
+                                                             .client = client != nullptr ? client->raw() : nullptr});
+  if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin, program));
+  return detail::make_executable(plugin.state(), args->executable);
+}
+
+}  // namespace pjrt

@@ -1,0 +1,240 @@
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/buffer_state.hpp"
+#include "core/call.hpp"
+#include "core/convert.hpp"
+#include "core/event_state.hpp"
+#include "core/execute.hpp"
+#include "core/execute_callbacks.hpp"
+#include "core/executable_state.hpp"
+#include "core/scratch.hpp"
+#include "core/try.hpp"
+#include "pjrt/loaded_executable.hpp"
+
+namespace pjrt {
+
+namespace fn = abi::fn;
+
+namespace detail {
+namespace {
+
+std::string argument_name(const Signature& s, std::size_t i) {
+  std::string text = "argument " + std::to_string(i);
+  if (i < s.parameters.size() && !s.parameters[i].name.empty()) text += " (" + s.parameters[i].name + ")";
+  return text;
+}
+
+std::unexpected<Error> refuse(ErrorCode code, const LoadedExecutableState& exe, std::string what) {
+  return std::unexpected(Error(code, "executable '" + exe.name + "': " + std::move(what)));
+}
+
+bool same_layout(const std::optional<MemoryLayout>& have, const std::optional<Layout>& want) {
+  if (!have) return !want;
+  const auto* tiled = std::get_if<Layout>(&*have);
+  return tiled != nullptr && want && std::ranges::equal(tiled->minor_to_major(), want->minor_to_major());
+}
+
+/// Everything about one argument that plugins do not look at themselves.
+Result<void> check_slow(const LoadedExecutableState& exe, const Signature& s, std::size_t i, const BufferState* b) {
+  if (b == nullptr) return refuse(ErrorCode::FailedPrecondition, exe, argument_name(s, i) + " was moved from");
+  if (auto ok = check_live(*b); !ok) return std::unexpected(ok.error().with_context("executable '" + exe.name + "', " + argument_name(s, i)));
+  if (b->client.get() != exe.client.get()) {
+    const bool same_plugin = b->client->plugin == exe.client->plugin;
+    return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " belongs to another " + (same_plugin ? "client" : "plugin"));
+  }
+  if (!s.known) return {};
+  const Parameter& p = s.parameters[i];
+  if (p.shape.type != ElementType::Invalid && (p.shape.type != b->shape.type || p.shape.dims != b->shape.dims)) {
+    return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " is " + pjrt::to_string(b->shape) + ", the program takes " + pjrt::to_string(p.shape));
+  }
+  return {};
+}
+
+/// Buffers that do not lie row by row, or parameters that are not wanted so.
+Result<void> check_layout(const LoadedExecutableState& exe, const Signature& s, std::size_t i, BufferState& b) {
+  const Parameter& p = s.parameters[i];
+  PJRT_TRY(const std::optional<MemoryLayout> have, layout_of(b));
+  if (same_layout(have, p.layout)) return {};
+  const Layout row_major = Layout::row_major(p.shape.rank());
+  std::string is = have ? std::string("strided") : pjrt::to_string(row_major);
+  if (have && std::holds_alternative<Layout>(*have)) is = pjrt::to_string(std::get<Layout>(*have));
+  return refuse(ErrorCode::InvalidArgument, exe,
+                argument_name(s, i) + " has the layout " + is + ", the program takes " + pjrt::to_string(p.layout.value_or(row_major)));
+}
+
+}  // namespace
+
+Result<void> check_arguments(const LoadedExecutableState& exe, const Signature& s, std::span<const Argument> arguments) {
+  if (exe.deleted.load(std::memory_order_relaxed)) return refuse(ErrorCode::FailedPrecondition, exe, "it was deleted");
+  if (s.known && arguments.size() != s.parameters.size()) {
+    return refuse(ErrorCode::InvalidArgument, exe,
+                  std::to_string(arguments.size()) + (arguments.size() == 1 ? " argument" : " arguments") + ", the program takes " + std::to_string(s.parameters.size()));
+  }
+  for (std::size_t i = 0; i < arguments.size(); ++i) PJRT_CHECK(check_argument(exe, s, i, arguments[i].state()));
+  return {};
+}
+
+Result<void> check_argument(const LoadedExecutableState& exe, const Signature& s, std::size_t i, BufferState* b) {
+  const bool plainly_good = b != nullptr && b->consumed.load(std::memory_order_acquire) == nullptr && b->client.get() == exe.client.get() && s.known &&
+                            s.parameters[i].shape == b->shape;
+  if (!plainly_good) PJRT_CHECK(check_slow(exe, s, i, b));
+  if (s.known && b->shape.rank() > 1) {
+    const bool layout_known = b->layout_known.load(std::memory_order_acquire);
+    const bool buffer_is_special = layout_known && b->layout;
+    const bool unsure = exe.client->is_cpu && (s.parameters[i].layout || !layout_known);
+    if (buffer_is_special || unsure) PJRT_CHECK(check_layout(exe, s, i, *b));
+  }
+  return {};
+}
+
+void mark_donated(const LoadedExecutableState& exe, const Signature& s, std::size_t i, const Argument& argument, std::span<const std::int64_t> kept) {
+  if (argument.kept() || (s.known && !s.parameters[i].donated) || std::ranges::find(kept, static_cast<std::int64_t>(i)) != kept.end()) return;
+  // With an external reference held the runtime copies and leaves the argument alone.
+  const auto gone = call<fn::PJRT_Buffer_IsDeleted>(exe.plugin(), {.buffer = argument.state()->raw});
+  if (!gone || !gone->is_deleted) return;
+  const char* nobody = nullptr;
+  argument.state()->consumed.compare_exchange_strong(nobody, "donated to an execution");
+}
+
+Shape output_shape(const LoadedExecutableState& exe, std::size_t i, abi::PJRT_Buffer* raw) {
+  if (!exe.output_shapes.empty()) return exe.output_shapes[i];
+  Shape shape;
+  if (const auto type = call<fn::PJRT_Buffer_ElementType>(exe.plugin(), {.buffer = raw})) shape.type = from_c(type->type);
+  if (const auto dims = call<fn::PJRT_Buffer_Dimensions>(exe.plugin(), {.buffer = raw})) shape.dims = Dimensions(std::span(dims->dims, dims->num_dims));
+  return shape;
+}
+
+Buffer make_output(const LoadedExecutableState& exe, const Signature& s, std::size_t i, abi::PJRT_Buffer* raw, const DeviceRecord* device) {
+  return make_buffer(exe.client, raw, output_shape(exe, i, raw), device, s.output_layouts[i], s.output_is_dynamic[i]);
+}
+
+Result<void> launch(LoadedExecutableState& exe, std::span<const std::span<const Argument>> lists, const ExecuteOptions& options,
+                    std::span<const DeviceRecord* const> devices, std::span<Outputs> results) {
+  const Signature& s = signature_of(exe);
+  const std::size_t num_devices = lists.size();
+  const std::size_t num_args = num_devices == 0 ? 0 : lists[0].size();
+  const std::size_t num_outputs = exe.num_outputs;
+  for (const std::span<const Argument> list : lists) {
+    if (list.size() != num_args) return refuse(ErrorCode::InvalidArgument, exe, "the devices are given different numbers of arguments");
+    PJRT_CHECK(check_arguments(exe, s, list));
+  }
+
+  std::vector<std::int64_t> kept = options.non_donatable_inputs;
+  for (std::size_t i = 0; i < num_args; ++i) {
+    const bool keep = std::ranges::any_of(lists, [i](const auto& list) { return list[i].kept(); });
+    if (keep && (!s.known || s.parameters[i].donated)) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  CExecuteOptions c_options(exe.plugin(), options, kept);
+  PJRT_CHECK(c_options.prepare(num_devices));
+
+  Scratch<abi::PJRT_Buffer*> arguments(num_devices * num_args);
+  Scratch<abi::PJRT_Buffer* const*> argument_lists(num_devices);
+  Scratch<abi::PJRT_Buffer*> outputs(num_devices * num_outputs);
+  Scratch<abi::PJRT_Buffer**> output_lists(num_devices);
+  Scratch<abi::PJRT_Event*> events(num_devices);
+  for (std::size_t d = 0; d < num_devices; ++d) {
+    for (std::size_t i = 0; i < num_args; ++i) arguments[d * num_args + i] = lists[d][i].state()->raw;
+    argument_lists[d] = arguments.data() + d * num_args;
+    output_lists[d] = outputs.data() + d * num_outputs;
+  }
+  // Without outputs, the event is the only place where an error can come out.
+  const bool wants_events = options.completion_events || num_outputs == 0 || c_options.must_outlive_the_run();
+
+  abi::PJRT_LoadedExecutable_Execute_Args args{};
+  args.executable = exe.raw;
+  args.options = c_options.get();
+  args.argument_lists = argument_lists.data();
+  args.num_devices = num_devices;
+  args.num_args = num_args;
+  args.output_lists = output_lists.data();
+  args.device_complete_events = wants_events ? events.data() : nullptr;
+  args.execute_device = options.device ? options.device->raw() : nullptr;
+  PJRT_CHECK(call<fn::PJRT_LoadedExecutable_Execute>(exe.plugin(), args));
+
+  for (std::size_t d = 0; d < num_devices; ++d) {
+    std::vector<Buffer> buffers;
+    buffers.reserve(num_outputs);
+    for (std::size_t i = 0; i < num_outputs; ++i) buffers.push_back(make_output(exe, s, i, outputs[d * num_outputs + i], devices[d]));
+    std::optional<Event> completion;
+    if (wants_events) {
+      completion = make_event(exe.plugin(), exe.client, events[d]);
+      c_options.keep_until(*completion);
+    }
+    results[d] = Outputs(std::move(buffers), std::move(completion));
+    if (s.any_donated || !s.known) {
+      for (std::size_t i = 0; i < num_args; ++i) mark_donated(exe, s, i, lists[d][i], kept);
+    }
+  }
+  return {};
+}
+
+}  // namespace detail
+
+namespace {
+
+std::vector<Argument> as_arguments(std::span<const Buffer> buffers) { return {buffers.begin(), buffers.end()}; }
+
+}  // namespace
+
+Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, const ExecuteOptions& options) const {
+  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  const detail::DeviceRecord* device = nullptr;
+  if (options.device) {
+    if (!(options.device->client_state() == state_->client)) {
+      return detail::refuse(ErrorCode::InvalidArgument, *state_, "the device it is to run on belongs to another client");
+    }
+    device = options.device->record();
+  } else if (state_->devices.size() == 1) {
+    device = state_->devices.front();
+  } else if (state_->devices.empty()) {
+    return detail::refuse(ErrorCode::InvalidArgument, *state_, "it is portable; say which device runs it (ExecuteOptions::device)");
+  } else {
+    return detail::refuse(ErrorCode::InvalidArgument, *state_,
+                          "it runs on " + std::to_string(state_->devices.size()) + " devices; give the arguments of each (launching one alone would wait for the others for ever)");
+  }
+  const std::span<const Argument> lists[] = {arguments};
+  const detail::DeviceRecord* const devices[] = {device};
+  Outputs outputs;
+  PJRT_CHECK(detail::launch(*state_, lists, options, devices, std::span(&outputs, 1)));
+  return outputs;
+}
+
+Result<Outputs> LoadedExecutable::execute(std::span<const Buffer> arguments, const ExecuteOptions& options) const {
+  return execute(std::span<const Argument>(as_arguments(arguments)), options);
+}
+
+Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Argument>> arguments, const ExecuteOptions& options) const {
+  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (options.device) return detail::refuse(ErrorCode::InvalidArgument, *state_, "one device is named for arguments of several");
+  if (arguments.size() != state_->devices.size()) {
+    return detail::refuse(ErrorCode::InvalidArgument, *state_, "arguments for " + std::to_string(arguments.size()) + " devices, and it runs on " +
+                                                                   std::to_string(state_->devices.size()));
+  }
+  const std::vector<std::span<const Argument>> lists(arguments.begin(), arguments.end());
+  std::vector<Outputs> outputs(lists.size());
+  PJRT_CHECK(detail::launch(*state_, lists, options, state_->devices, outputs));
+  return outputs;
+}
+
+Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Buffer>> arguments, const ExecuteOptions& options) const {
+  std::vector<std::vector<Argument>> lists;
+  lists.reserve(arguments.size());
+  for (const std::vector<Buffer>& list : arguments) lists.push_back(as_arguments(list));
+  return execute(std::span<const std::vector<Argument>>(lists), options);
+}
+
+Error Outputs::wrong_number(std::size_t wanted) const {
+  return Error(ErrorCode::InvalidArgument, "the execution gave " + std::to_string(buffers_.size()) + " outputs, not " + std::to_string(wanted));
+}
+
+Result<void> Outputs::await() const {
+  if (completion_) PJRT_CHECK(completion_->await());
+  for (const Buffer& b : buffers_) PJRT_CHECK(b.ready().await());
+  return {};
+}
+
+}  // namespace pjrt

@@ -1,0 +1,31 @@
+#include "pjrt/key_value_store.hpp"
+
+namespace pjrt {
+
+Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const bool there = changed_.wait_for(lock, timeout, [&] { return values_.contains(key); });
+  if (!there) {
+    return std::unexpected(Error(ErrorCode::DeadlineExceeded,
+                                 "no value for key '" + std::string(key) + "' after " + std::to_string(timeout.count()) + " ms"));
+  }
+  return values_.find(key)->second;
+}
+
+Result<std::string> InMemoryKeyValueStore::try_get(std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  const auto it = values_.find(key);
+  if (it == values_.end()) return std::unexpected(Error(ErrorCode::NotFound, "no value for key '" + std::string(key) + "'"));
+  return it->second;
+}
+
+Result<void> InMemoryKeyValueStore::put(std::string_view key, std::string_view value) {
+  {
+    const std::lock_guard lock(mutex_);
+    values_.insert_or_assign(std::string(key), std::string(value));
+  }
+  changed_.notify_all();
+  return {};
+}
+
+}  // namespace pjrt

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "pjrt/abi/core.h"
+#include "pjrt/abi/tables.hpp"
+#include "pjrt/plugin.hpp"
+#include "pjrt/serialized_executable.hpp"
+
+namespace pjrt::detail {
+
+/// Everything the library knows of a loaded plugin. Never destroyed.
+struct PluginState {
+  std::string name;
+  std::filesystem::path path;
+  Version version;
+  const abi::PJRT_Api* raw = nullptr;
+  /// The plugin's table in ours: slots beyond its struct_size are null, so that presence is one test.
+  abi::PJRT_Api api{};
+  std::vector<ExtensionInfo> extensions;
+  /// The same for the extensions we know: copies as wide as our structs, zero behind what the plugin has. Null if absent.
+  std::array<std::unique_ptr<std::max_align_t[]>, abi::extension_types.size()> extension_copies;
+
+  /// Read when an executable is first serialized or deserialized.
+  mutable std::once_flag origin_once;
+  mutable SerializedExecutable::Origin origin;
+
+  template <class Ext>
+  const Ext* extension(int type) const noexcept {
+    return reinterpret_cast<const Ext*>(extension_copies[static_cast<std::size_t>(type)].get());
+  }
+};
+
+/// Checks a table and copies what we may read of it.
+Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path);
+
+}  // namespace pjrt::detail

@@ -1,0 +1,115 @@
+// From host memory to buffers: copied, asynchronous, or used in place.
+
+#include <utility>
+
+#include "core/buffer_state.hpp"
+#include "core/call.hpp"
+#include "core/checks.hpp"
+#include "core/convert.hpp"
+#include "core/event_state.hpp"
+#include "core/layout_probe.hpp"
+#include "core/placement.hpp"
+#include "core/try.hpp"
+#include "pjrt/client.hpp"
+
+namespace pjrt {
+
+namespace fn = abi::fn;
+
+namespace {
+
+struct Uploaded {
+  Buffer buffer;
+  abi::PJRT_Event* done_with_host_memory;
+};
+
+bool is_row_major(const MemoryLayout& layout) {
+  const auto* tiled = std::get_if<Layout>(&layout);
+  return tiled != nullptr && tiled->is_row_major();
+}
+
+Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const HostView& array, HostBufferSemantics semantics, const std::optional<Device>& device,
+                       const std::optional<Memory>& memory, const std::optional<MemoryLayout>& layout) {
+  PJRT_CHECK(detail::check_shape(*client->plugin, array.shape()));
+  PJRT_TRY(const detail::Placement placement, detail::place(client, device, memory));
+  if (array.data() == nullptr && array.element_count() > 0) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the address of the array " + to_string(array.shape()) + " is null"));
+  }
+  std::optional<detail::MemoryLayoutC> c_layout;
+  if (layout) {
+    if (!is_row_major(*layout)) {
+      PJRT_TRY(const bool honoured, detail::honours_layouts(*client));
+      if (!honoured) {
+        return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(client->plugin).description() +
+                                                                   " does not honour the layout of an upload: it records it and leaves the bytes as they are"));
+      }
+    }
+    c_layout.emplace(*layout);
+  }
+  abi::PJRT_Client_BufferFromHostBuffer_Args args{};
+  args.client = client->raw;
+  args.data = array.data();
+  args.type = detail::to_c(array.type());
+  args.dims = array.dims().data();
+  args.num_dims = array.dims().size();
+  if (!array.is_dense()) {
+    args.byte_strides = array.strides().data();
+    args.num_byte_strides = array.strides().size();
+  }
+  args.host_buffer_semantics = static_cast<abi::PJRT_HostBufferSemantics>(semantics);
+  args.device = placement.device;
+  args.memory = placement.memory;
+  args.device_layout = c_layout ? c_layout->get() : nullptr;
+  PJRT_CHECK(detail::call<fn::PJRT_Client_BufferFromHostBuffer>(*client->plugin, args));
+  detail::KnownLayout known = detail::RowMajor{};
+  if (layout) known = *layout;
+  return Uploaded{detail::make_buffer(client, args.buffer, array.shape(), placement.record, std::move(known)), args.done_with_host_buffer};
+}
+
+/// Drops `owner` when the event is ready. The event may be destroyed before; what is registered with it runs all the same.
+void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_Event* raw, std::shared_ptr<const void> owner) {
+  if (raw == nullptr) return;
+  if (owner == nullptr) {
+    detail::call_quietly<fn::PJRT_Event_Destroy>(*client->plugin, {.event = raw});
+    return;
+  }
+  const Event done = detail::make_event(*client->plugin, client, raw);
+  if (done.is_ready()) return;
+  if (!done.on_ready([owner = std::move(owner)](const Result<void>&) {})) (void)done.await();
+}
+
+}  // namespace
+
+Result<Buffer> Client::upload(const HostView& array, const UploadOptions& options) const {
+  PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableOnlyDuringCall, options.device, options.memory, options.layout));
+  keep_until_done(state_, uploaded.done_with_host_memory, nullptr);
+  return std::move(uploaded.buffer);
+}
+
+Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& options) const {
+  Result<Uploaded> uploaded =
+      start(state_, array.view(), HostBufferSemantics::ImmutableUntilTransferCompletes, options.device, options.memory, options.layout);
+  if (!uploaded) return Future<Buffer>(std::move(uploaded).error());
+  keep_until_done(state_, uploaded->done_with_host_memory, array.owner());
+  Event ready = uploaded->buffer.ready();
+  return {std::move(ready), std::move(uploaded->buffer)};
+}
+
+Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const {
+  PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
+  keep_until_done(state_, uploaded.done_with_host_memory, options.keep_alive);
+  return std::move(uploaded.buffer);
+}
+
+Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOptions& options) const {
+  if (!array.is_mutable()) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array's memory is borrowed and read-only; executions may not write to it"));
+  }
+  PJRT_TRY(Uploaded uploaded, start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
+  std::shared_ptr<const void> owner = array.owner();
+  if (options.keep_alive) owner = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(std::move(owner), options.keep_alive);
+  keep_until_done(state_, uploaded.done_with_host_memory, std::move(owner));
+  return std::move(uploaded.buffer);
+}
+
+}  // namespace pjrt
