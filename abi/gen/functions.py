@@ -85,5 +85,12 @@ def generate(registry: Registry) -> dict[str, str]:
     out.append("\n/// The functions of the extensions.\n\n")
     for e in registry.extensions:
         out += [_extension(e, entry, i) for i, entry in enumerate(e.entries) if entry.args]
-    out.append("\n}  // namespace fn\n}  // namespace pjrt::abi\n")
+    out.append("\n}  // namespace fn\n\n")
+    extension_functions = [entry.function for e in registry.extensions for entry in e.entries if entry.args]
+    for name, what, functions in (("core_functions_of", "core", [f.name for f in registry.functions]),
+                                  ("extension_functions_of", "extension", extension_functions)):
+        names = ",\n    ".join(f"fn::{f}" for f in functions)
+        out.append(f"/// All {what} functions as arguments of a template.\n"
+                   f"template <template <class...> class List>\nusing {name} = List<\n    {names}>;\n\n")
+    out.append("}  // namespace pjrt::abi\n")
     return {"include/pjrt/abi/functions.hpp": "".join(out)}
