@@ -2,8 +2,8 @@
 add_library(pjrt_options INTERFACE)
 target_compile_options(pjrt_options INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC 12 sees uninitialized members inside std::expected and std::optional where there are none.
-  target_compile_options(pjrt_options INTERFACE -Wno-maybe-uninitialized)
+  # GCC 12 sees uninitialized members inside std::expected, and overlapping copies in string concatenation, where there are none.
+  target_compile_options(pjrt_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
 endif()
 if(PJRT_WERROR)
   target_compile_options(pjrt_options INTERFACE -Werror)

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,10 @@ struct ClientOptions {
   /// Where the processes of a multi-process program meet; null for one process.
   std::shared_ptr<KeyValueStore> key_value_store;
 };
+
+/// Reads "name=value" as a client option: of the kind this library knows the name to take, else of the kind the value looks like
+/// (true, 4, 0.5, 0,1,2, text). InvalidArgument if it is not of that form.
+PJRT_EXPORT Result<NamedValue> parse_client_option(std::string_view text);
 
 /// Where an uploaded array goes and how it lies there.
 struct UploadOptions {

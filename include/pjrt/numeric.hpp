@@ -105,7 +105,7 @@ constexpr float decode(const FloatFormat& f, std::uint32_t bits) {
   const std::uint32_t magnitude = bits & (f.sign_mask() - 1);
   if (is_nan(f, bits)) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    return negative && f.non_finite != NonFinite::NegativeZero ? -nan : nan;
+    return negative ? -nan : nan;
   }
   if (f.non_finite == NonFinite::Ieee && magnitude == f.infinity()) {
     return negative ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
@@ -188,7 +188,8 @@ using float6_e2m3fn = detail::MiniFloat<detail::FloatFormat{2, 3, 1, detail::Non
 using float6_e3m2fn = detail::MiniFloat<detail::FloatFormat{3, 2, 3, detail::NonFinite::None}>;
 using float4_e2m1fn = detail::MiniFloat<detail::FloatFormat{2, 1, 1, detail::NonFinite::None}>;
 
-/// A power of two without sign or zero: 2^(bits - 127), NaN at 0xff. The scale type of MX formats. Ties round up.
+/// A power of two without sign or zero: 2^(bits - 127), NaN at 0xff. The scale type of MX formats. Ties round up; so does, in
+/// ml_dtypes and here, everything between the two smallest values.
 class float8_e8m0fnu {
  public:
   static constexpr int kBits = 8;
@@ -197,9 +198,10 @@ class float8_e8m0fnu {
   explicit constexpr float8_e8m0fnu(double value) {
     const auto bits = std::bit_cast<std::uint64_t>(value);
     const int exponent = static_cast<int>((bits >> 52) & 0x7ff) - 1023;
-    const bool upper_half = ((bits >> 51) & 1) != 0;
+    const std::uint64_t mantissa = bits & ((std::uint64_t{1} << 52) - 1);
     if (!(value > 0) || exponent == 1024) return;
-    const int field = exponent + 127 + (upper_half ? 1 : 0);
+    const bool up = exponent == -127 ? mantissa != 0 : (mantissa >> 51) != 0;
+    const int field = exponent + 127 + (up ? 1 : 0);
     bits_ = static_cast<std::uint8_t>(field < 0 ? 0 : field > 0xfe ? 0xff : field);
   }
 

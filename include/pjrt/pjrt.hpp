@@ -1,6 +1,7 @@
 #pragma once
 
-/// Everything but the extensions, which are included one by one from pjrt/ext/.
+/// Everything but the extensions, which are included one by one from pjrt/ext/. What is in pjrt/model/ is linked from pjrt::model,
+/// the rest from pjrt::core; pjrt::pjrt is both.
 
 #include "pjrt/buffer.hpp"
 #include "pjrt/chunk.hpp"
@@ -21,10 +22,15 @@
 #include "pjrt/layout.hpp"
 #include "pjrt/loaded_executable.hpp"
 #include "pjrt/memory.hpp"
+#include "pjrt/model/jax_export.hpp"
+#include "pjrt/model/model.hpp"
+#include "pjrt/model/npz.hpp"
+#include "pjrt/model/session.hpp"
 #include "pjrt/named_value.hpp"
 #include "pjrt/numeric.hpp"
 #include "pjrt/plugin.hpp"
 #include "pjrt/prepared_execution.hpp"
+#include "pjrt/print.hpp"
 #include "pjrt/program.hpp"
 #include "pjrt/serialized_executable.hpp"
 #include "pjrt/shape.hpp"

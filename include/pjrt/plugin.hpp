@@ -63,6 +63,8 @@ class PJRT_EXPORT Plugin {
   const std::filesystem::path& path() const noexcept;
   /// The API version of the plugin's table. Reads PJRT_Api_Version.
   Version api_version() const noexcept;
+  /// The platform that its file name suggests, "cpu" for libpjrt_cpu.so; the sure name is a client's.
+  std::string platform_hint() const;
   /// "cpu (/path/to/plugin.so)": how messages name it.
   std::string description() const;
 

@@ -1,6 +1,7 @@
 #include "core/call.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,19 @@ Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_
 
   if (!payloads.empty()) result = std::move(result).with_payloads(std::move(payloads));
   return std::move(result).with_function(function);
+}
+
+Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noexcept {
+  std::string what = "something that is no std::exception of ours";
+#if defined(__cpp_exceptions)
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+  }
+#endif
+  return Error(ErrorCode::Internal, "plugin " + Plugin(&plugin).description() + " threw a C++ exception: " + what).with_function(function);
 }
 
 Error absent_function(const PluginState& plugin, const abi::CoreFunction& function) {

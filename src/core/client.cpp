@@ -15,6 +15,8 @@ namespace pjrt {
 
 namespace fn = abi::fn;
 
+Result<NamedValue> parse_client_option(std::string_view text) { return detail::parse_option(text); }
+
 Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options) {
   PJRT_TRY(const NamedValues checked, detail::check_client_options(options.options));
   const detail::NamedValuesC c_options(checked);

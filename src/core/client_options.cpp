@@ -1,6 +1,8 @@
 #include "core/client_options.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -65,6 +67,71 @@ Result<NamedValues> check_client_options(const NamedValues& options) {
     checked.add(option.name, std::move(value));
   }
   return checked;
+}
+
+namespace {
+
+template <class T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::optional<Value> parse_value(std::string_view text, Kind kind) {
+  switch (kind) {
+    case Kind::String: return Value(text);
+    case Kind::Bool:
+      if (text == "true" || text == "1") return Value(true);
+      if (text == "false" || text == "0") return Value(false);
+      return std::nullopt;
+    case Kind::Int64:
+      if (const auto i = number<std::int64_t>(text)) return Value(*i);
+      return std::nullopt;
+    case Kind::Float:
+      if (const auto f = number<float>(text)) return Value(*f);
+      return std::nullopt;
+    case Kind::Int64List: {
+      std::vector<std::int64_t> list;
+      while (!text.empty()) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        const auto i = number<std::int64_t>(text.substr(0, comma));
+        if (!i) return std::nullopt;
+        list.push_back(*i);
+        text.remove_prefix(std::min(comma + 1, text.size()));
+      }
+      return Value(std::move(list));
+    }
+  }
+  return std::nullopt;
+}
+
+/// The kind a value of an unknown option looks like.
+Kind guess(std::string_view text) {
+  if (text == "true" || text == "false") return Kind::Bool;
+  if (number<std::int64_t>(text)) return Kind::Int64;
+  if (number<float>(text)) return Kind::Float;
+  if (text.find(',') != std::string_view::npos && parse_value(text, Kind::Int64List)) return Kind::Int64List;
+  return Kind::String;
+}
+
+}  // namespace
+
+Result<NamedValue> parse_option(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string_view::npos) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + std::string(text) + "' is not of the form name=value"));
+  }
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value = text.substr(equals + 1);
+  const auto* known = std::ranges::find(kKnown, name, &KnownOption::name);
+  const Kind kind = known != std::end(kKnown) ? known->kind : guess(value);
+  std::optional<Value> parsed = parse_value(value, kind);
+  if (!parsed) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + std::string(name) + "' takes " + std::string(kind_text(kind)) + ", not '" +
+                                                                 std::string(value) + "'"));
+  }
+  return NamedValue{std::string(name), *std::move(parsed)};
 }
 
 Result<void> refuse_ignored_options(const ClientState& client, const NamedValues& options) {

@@ -11,6 +11,9 @@ namespace pjrt::detail {
 /// number given for a float becomes one.
 Result<NamedValues> check_client_options(const NamedValues& options);
 
+/// See pjrt::parse_client_option.
+Result<NamedValue> parse_option(std::string_view text);
+
 /// Older CPU plugins ignore names they do not know; this says so instead.
 Result<void> refuse_ignored_options(const ClientState& client, const NamedValues& options);
 

@@ -61,7 +61,7 @@ Result<LoadedExecutable> make_loaded_executable(Ref<ClientState> client, abi::PJ
 Executable make_executable(const PluginState& plugin, abi::PJRT_Executable* raw);
 
 /// Read once, from the optimized program. Never null; `known` says whether the plugin told.
-const Signature& signature_of(LoadedExecutableState& state);
+PJRT_EXPORT const Signature& signature_of(LoadedExecutableState& state);
 
 /// Who writes what this plugin serializes.
 const SerializedExecutable::Origin& origin_of(const PluginState& plugin);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "pjrt/error.hpp"
+#include "pjrt/export.hpp"
 
 namespace pjrt::detail {
 
@@ -23,10 +24,10 @@ class FileContents {
 };
 
 /// NotFound, PermissionDenied, or what else the system says, with the path.
-Result<FileContents> read_file(const std::filesystem::path& path);
+PJRT_EXPORT Result<FileContents> read_file(const std::filesystem::path& path);
 
 /// Writes beside the target and renames, so that a full disk leaves no half file and an old one stays. Where the target is
 /// no regular file (a pipe, /dev/full) it is written directly.
-Result<void> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+PJRT_EXPORT Result<void> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 }  // namespace pjrt::detail

@@ -112,6 +112,7 @@ struct Descr {
   ElementType type = ElementType::Invalid;  // Invalid: raw bytes ("V")
   std::size_t width = 0;
   bool swapped = false;
+  bool is_float8_e5m2 = false;
 };
 
 Result<Descr> read_descr(const std::string& text) {
@@ -122,7 +123,7 @@ Result<Descr> read_descr(const std::string& text) {
   std::size_t width = 0;
   const auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), width);
   if (error != std::errc() || end != text.data() + text.size()) return unsupported();
-  Descr d{ElementType::Invalid, width, text[0] == '>' && width > 1};
+  Descr d{ElementType::Invalid, width, text[0] == '>' && width > 1, false};
   const auto pick = [&](std::initializer_list<std::pair<std::size_t, ElementType>> types) {
     for (const auto& [w, t] : types) {
       if (w == width) d.type = t;
@@ -132,7 +133,12 @@ Result<Descr> read_descr(const std::string& text) {
     case 'b': pick({{1, ElementType::Pred}}); break;
     case 'i': pick({{1, ElementType::S8}, {2, ElementType::S16}, {4, ElementType::S32}, {8, ElementType::S64}}); break;
     case 'u': pick({{1, ElementType::U8}, {2, ElementType::U16}, {4, ElementType::U32}, {8, ElementType::U64}}); break;
-    case 'f': pick({{2, ElementType::F16}, {4, ElementType::F32}, {8, ElementType::F64}}); break;
+    case 'f':
+      if (width == 1) {  // how ml_dtypes' float8_e5m2 is written
+        d.is_float8_e5m2 = true;
+        return d;
+      }
+      pick({{2, ElementType::F16}, {4, ElementType::F32}, {8, ElementType::F64}}); break;
     case 'c': pick({{8, ElementType::C64}, {16, ElementType::C128}}); break;
     case 'V':
       if (width == 1 || width == 2) return d;
@@ -154,6 +160,7 @@ std::string descr_of(ElementType type) {
     case ElementType::S16: case ElementType::S32: case ElementType::S64: kind = 'i'; break;
     case ElementType::U16: case ElementType::U32: case ElementType::U64: kind = 'u'; break;
     case ElementType::F16: case ElementType::F32: case ElementType::F64: kind = 'f'; break;
+    case ElementType::F8E5M2: kind = 'f'; break;
     case ElementType::C64: case ElementType::C128: kind = 'c'; break;
     default: break;
   }
@@ -166,6 +173,7 @@ void swap_bytes(std::span<std::byte> bytes, std::size_t word) {
 
 Result<ElementType> decide_type(const Descr& descr, std::optional<ElementType> as) {
   if (descr.type != ElementType::Invalid) return descr.type;
+  if (!as && descr.is_float8_e5m2) return ElementType::F8E5M2;
   if (!as) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the array holds raw " + std::to_string(descr.width) +
                                                                  "-byte elements (numpy writes bfloat16 and 8-bit floats so); say which type they are"));

@@ -195,6 +195,12 @@ Version Plugin::api_version() const noexcept { return state_->version; }
 const abi::PJRT_Api* Plugin::raw() const noexcept { return state_->raw; }
 std::span<const ExtensionInfo> Plugin::extensions() const noexcept { return state_->extensions; }
 
+std::string Plugin::platform_hint() const {
+  std::string hint = detail::plugin_name_of(state_->path.empty() ? std::filesystem::path(state_->name) : state_->path);
+  while (!hint.empty() && hint.back() >= '0' && hint.back() <= '9') hint.pop_back();  // cuda13
+  return hint;
+}
+
 std::string Plugin::description() const {
   return state_->path.empty() ? state_->name : state_->name + " (" + state_->path.string() + ")";
 }

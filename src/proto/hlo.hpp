@@ -23,6 +23,6 @@ struct HloSignature {
 };
 
 /// Reads a serialized HloModuleProto (format "hlo") or HloModuleProtoWithConfig (format "hlo_with_config").
-Result<HloSignature> parse_hlo_signature(std::string_view code, std::string_view format);
+PJRT_EXPORT Result<HloSignature> parse_hlo_signature(std::string_view code, std::string_view format);
 
 }  // namespace pjrt::proto

@@ -1,0 +1,126 @@
+// pjrt inspect: what a model file is, takes and gives, without running it.
+
+#include <iostream>
+#include <memory>
+
+#include "command.hpp"
+#include "json.hpp"
+#include "pjrt/model/model.hpp"
+#include "pjrt/sharding.hpp"
+
+namespace pjrt::cli {
+namespace {
+
+using model::ExportedValue;
+using model::JaxExport;
+using model::Model;
+
+struct Inspect {
+  Output output;
+  std::string model;
+
+  Status run() const {
+    CLI_TRY(const Model m, Model::open(model));
+    if (output.json) {
+      std::cout << json(m).dump(2) << "\n";
+    } else {
+      print(m);
+    }
+    return kDone;
+  }
+
+  static nlohmann::ordered_json value_json(const ExportedValue& v) {
+    nlohmann::ordered_json j = {{"path", v.path()}, {"name", v.name()}, {"dtype", v.dtype()}, {"type", pjrt::name(v.type())}};
+    j["shape"] = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < v.dims().size(); ++i) {
+      if (v.shape().dims[i] == ExportedValue::kSymbolic) {
+        j["shape"].push_back(v.dims()[i]);
+      } else {
+        j["shape"].push_back(v.shape().dims[i]);
+      }
+    }
+    j["used"] = v.is_kept();
+    if (v.is_donated()) j["donated"] = true;
+    if (const auto sharding = v.sharding(); sharding && *sharding) j["sharding"] = to_string(**sharding);
+    return j;
+  }
+
+  static nlohmann::ordered_json json(const Model& m) {
+    nlohmann::ordered_json j;
+    j["format"] = model::name(m.format());
+    j["devices"] = m.device_count();
+    if (const auto version = m.program().stablehlo_version()) j["stablehlo_version"] = *version;
+    j["program_bytes"] = m.program().code().size();
+    const JaxExport* e = m.jax_export();
+    if (e == nullptr) return j;
+    j["function"] = e->function_name();
+    if (e->jax_version()) j["jax_version"] = *e->jax_version();
+    j["serialization_version"] = e->serialization_version();
+    j["calling_convention_version"] = e->calling_convention_version();
+    j["platforms"] = std::vector<std::string>(e->platforms().begin(), e->platforms().end());
+    j["ordered_effects"] = std::vector<std::string>(e->ordered_effects().begin(), e->ordered_effects().end());
+    j["unordered_effects"] = std::vector<std::string>(e->unordered_effects().begin(), e->unordered_effects().end());
+    j["disabled_checks"] = nlohmann::ordered_json::array();
+    for (const model::DisabledCheck& c : e->disabled_checks()) j["disabled_checks"].push_back(to_string(c));
+    j["custom_calls"] = std::vector<std::string>(e->custom_call_targets().begin(), e->custom_call_targets().end());
+    j["has_vjp"] = e->has_vjp();
+    j["inputs"] = nlohmann::ordered_json::array();
+    for (const ExportedValue& v : e->inputs()) j["inputs"].push_back(value_json(v));
+    j["outputs"] = nlohmann::ordered_json::array();
+    for (const ExportedValue& v : e->outputs()) j["outputs"].push_back(value_json(v));
+    return j;
+  }
+
+  static std::string joined(std::span<const std::string> texts) {
+    std::string all;
+    for (const std::string& t : texts) all += (all.empty() ? "" : ", ") + t;
+    return all;
+  }
+
+  static void print_values(const char* title, std::span<const ExportedValue> values) {
+    std::cout << title << "\n";
+    for (const ExportedValue& v : values) {
+      std::cout << "  " << v.path();
+      if (!v.name().empty() && v.name() != v.path()) std::cout << " (" << v.name() << ")";
+      std::cout << "  " << to_string(v);
+      if (v.dtype().starts_with("key<") || v.dtype() == "float0") std::cout << "  as " << v.dtype();
+      if (const auto sharding = v.sharding(); sharding && *sharding) std::cout << "  " << to_string(**sharding);
+      if (v.is_donated()) std::cout << "  donated";
+      if (!v.is_kept()) std::cout << "  not used";
+      std::cout << "\n";
+    }
+    if (values.empty()) std::cout << "  none\n";
+  }
+
+  static void print(const Model& m) {
+    std::cout << "format        " << model::name(m.format()) << "\n";
+    const JaxExport* e = m.jax_export();
+    if (e != nullptr) {
+      std::cout << "function      " << e->function_name() << "\n"
+                << "jax           " << e->jax_version().value_or("not said") << " (calling convention " << e->calling_convention_version() << ")\n"
+                << "platforms     " << joined(e->platforms()) << "\n";
+    }
+    std::cout << "devices       " << m.device_count() << "\n"
+              << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", " << m.program().code().size() << " bytes\n";
+    if (e == nullptr) return;
+    if (!e->ordered_effects().empty()) std::cout << "effects       ordered: " << joined(e->ordered_effects()) << "\n";
+    if (!e->unordered_effects().empty()) std::cout << "effects       unordered: " << joined(e->unordered_effects()) << "\n";
+    for (const model::DisabledCheck& c : e->disabled_checks()) std::cout << "disabled      " << to_string(c) << "\n";
+    if (!e->custom_call_targets().empty()) std::cout << "custom calls  " << joined(e->custom_call_targets()) << "\n";
+    if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << ok.error().message() << "\n";
+    print_values("inputs", e->inputs());
+    print_values("outputs", e->outputs());
+  }
+};
+
+}  // namespace
+
+Subcommand add_inspect(CLI::App& app) {
+  auto command = std::make_shared<Inspect>();
+  CLI::App* sub = app.add_subcommand("inspect", "show what a model file is, takes and gives");
+  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")->required()->type_name("MODEL");
+  add_output_options(*sub, command->output);
+  return {sub, &command->output, [command] { return command->run(); }};
+}
+
+}  // namespace pjrt::cli

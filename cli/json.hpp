@@ -1,0 +1,28 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "pjrt/host_buffer.hpp"
+#include "pjrt/named_value.hpp"
+#include "pjrt/shape.hpp"
+
+namespace pjrt::cli {
+
+inline nlohmann::ordered_json to_json(const Value& value) {
+  return std::visit([](const auto& v) { return nlohmann::ordered_json(v); }, value.variant());
+}
+
+inline nlohmann::ordered_json to_json(const NamedValues& values) {
+  auto j = nlohmann::ordered_json::object();
+  for (const NamedValue& v : values) j[v.name] = to_json(v.value);
+  return j;
+}
+
+inline nlohmann::ordered_json to_json(const Shape& shape) {
+  return {{"type", name(shape.type)}, {"shape", std::vector<std::int64_t>(shape.dims.begin(), shape.dims.end())}};
+}
+
+/// The elements as nested lists. Numbers that JSON has no word for, and complex ones, become text.
+nlohmann::ordered_json values_json(const HostBuffer& array);
+
+}  // namespace pjrt::cli

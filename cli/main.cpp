@@ -1,0 +1,66 @@
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "command.hpp"
+#include "pjrt/version.hpp"
+
+namespace {
+
+using pjrt::cli::Subcommand;
+
+/// Plugins log through absl; without -v only what the user asked for belongs on the terminal.
+void quieten_plugins() {
+  ::setenv("TF_CPP_MIN_LOG_LEVEL", "3", 0);
+  ::setenv("TPU_MIN_LOG_LEVEL", "3", 0);
+  ::setenv("TPU_STDERR_LOG_LEVEL", "3", 0);
+}
+
+/// stdout is part of the result: a full disk or a closed pipe behind it is a failure.
+bool flushed() {
+  std::cout.flush();
+  return std::cout.good() && std::fflush(stdout) == 0;
+}
+
+int finish(const Subcommand& command) {
+  pjrt::cli::Status status = command.run();
+  const std::string name = "pjrt " + command.app->get_name();
+  if (!status) {
+    std::cout.flush();
+    std::cerr << name << ": " << pjrt::cli::describe(status.error().error, command.output->verbose) << "\n";
+    return status.error().status;
+  }
+  if (!flushed()) {
+    std::cerr << name << ": cannot write to standard output\n";
+    return pjrt::cli::kFailed;
+  }
+  return *status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs and inspects compiled machine-learning programs (JAX exports, StableHLO) on PJRT plugins.", "pjrt");
+  app.set_version_flag("--version", "pjrt " + std::to_string(PJRT_CPP_VERSION_MAJOR) + "." + std::to_string(PJRT_CPP_VERSION_MINOR) + "." +
+                                        std::to_string(PJRT_CPP_VERSION_PATCH) + " (PJRT API " + pjrt::to_string(pjrt::kApiVersion) + ")");
+  app.require_subcommand(1);
+  const Subcommand commands[] = {pjrt::cli::add_run(app), pjrt::cli::add_inspect(app), pjrt::cli::add_info(app), pjrt::cli::add_devices(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForAllHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    std::cerr << "pjrt: " << e.what() << " (try pjrt --help)\n";
+    return pjrt::cli::kWrongUsage;
+  }
+  for (const Subcommand& command : commands) {
+    if (!command.app->parsed()) continue;
+    if (!command.output->verbose) quieten_plugins();
+    return finish(command);
+  }
+  return pjrt::cli::kWrongUsage;
+}

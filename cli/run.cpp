@@ -1,0 +1,169 @@
+// pjrt run: opens a model, runs it once, prints, writes or checks what it gives.
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "command.hpp"
+#include "compare.hpp"
+#include "input_spec.hpp"
+#include "json.hpp"
+#include "pjrt/model/npz.hpp"
+#include "pjrt/model/session.hpp"
+#include "pjrt/print.hpp"
+
+namespace pjrt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Run {
+  Output output;
+  PluginOptions plugin;
+  std::string model;
+  std::vector<std::string> inputs;
+  std::vector<std::string> compile_options;
+  std::string output_file;
+  std::string expected_file;
+  Tolerance tolerance;
+  std::uint64_t seed = 0;
+
+  Status run() const {
+    CLI_TRY(const NamedValues client_options, plugin.parsed_client_options());
+    SessionOptions options;
+    options.client_options = client_options;
+    options.device = plugin.device;
+    CLI_CHECK(apply_compile_options(options.compile_options, compile_options));
+    for (const std::string& text : inputs) CLI_CHECK(parse_input(text));  // before the work begins
+    CLI_CHECK(check_output());
+
+    CLI_TRY(const model::Model opened, model::Model::open(model));
+    CLI_TRY(options.plugin, plugin.load());
+    CLI_TRY(const Session session, Session::open(opened, options));
+    CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
+    CLI_TRY(const SessionOutputs outputs, session.run(arrays));
+
+    if (!output_file.empty()) CLI_CHECK(write(outputs));
+    if (!expected_file.empty()) return check(outputs);
+    if (output_file.empty()) {
+      if (output.json) {
+        std::cout << json(outputs).dump(2) << "\n";
+      } else {
+        print(outputs);
+      }
+    }
+    return kDone;
+  }
+
+  /// Whether the output can be written at all, before a long run.
+  std::expected<void, Failure> check_output() const {
+    if (output_file.empty()) return {};
+    const fs::path path(output_file);
+    std::error_code error;
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    if (!fs::is_directory(folder, error)) return std::unexpected(Failure(Error(ErrorCode::NotFound, "cannot write " + output_file + ": there is no folder " + folder.string())));
+    return {};
+  }
+
+  std::expected<void, Failure> write(const SessionOutputs& outputs) const {
+    const fs::path path(output_file);
+    std::error_code error;
+    if (fs::is_directory(path, error) || output_file.ends_with('/')) {
+      fs::create_directories(path, error);
+      for (std::size_t i = 0; i < outputs.size(); ++i) CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
+      return {};
+    }
+    if (path.extension() == ".npy") {
+      if (outputs.size() != 1) {
+        return std::unexpected(wrong_usage("--output " + output_file + ": an .npy file holds one array, and the model gives " + std::to_string(outputs.size())));
+      }
+      CLI_CHECK(outputs[0].save(path));
+      return {};
+    }
+    std::vector<std::pair<std::string, HostBuffer>> arrays;
+    for (std::size_t i = 0; i < outputs.size(); ++i) arrays.emplace_back("out" + std::to_string(i), outputs[i]);
+    CLI_CHECK(model::save_npz(path, arrays));
+    return {};
+  }
+
+  Status check(const SessionOutputs& outputs) const {
+    CLI_TRY(const auto expected, read_expected(outputs));
+    auto rows = nlohmann::ordered_json::array();
+    bool all_equal = true;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (!expected[i]) continue;
+      const std::string label = "out" + std::to_string(i) + (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
+      const Result<Comparison> c = compare(outputs[i], *expected[i], tolerance);
+      std::string text;
+      if (!c) {
+        text = std::string(c.error().message());
+      } else if (c->differing > 0) {
+        text = std::to_string(c->differing) + " of " + std::to_string(outputs[i].element_count()) + " elements differ; the worst " + c->worst;
+      }
+      all_equal &= text.empty();
+      rows.push_back({{"output", label}, {"equal", text.empty()}, {"difference", text}});
+      if (!output.json) std::cout << label << ": " << (text.empty() ? "as expected" : text) << "\n";
+    }
+    if (output.json) std::cout << nlohmann::ordered_json{{"equal", all_equal}, {"outputs", rows}}.dump(2) << "\n";
+    return all_equal ? kDone : kDiffers;
+  }
+
+  std::expected<std::vector<std::optional<HostBuffer>>, Failure> read_expected(const SessionOutputs& outputs) const {
+    std::vector<std::optional<HostBuffer>> expected(outputs.size());
+    const fs::path path(expected_file);
+    if (path.extension() == ".npy") {
+      if (outputs.size() != 1) return std::unexpected(wrong_usage("--expected-output " + expected_file + ": an .npy file holds one array, and the model gives " + std::to_string(outputs.size())));
+      CLI_TRY(expected[0], HostBuffer::load(path, outputs[0].type()));
+      return expected;
+    }
+    CLI_TRY(model::NpzFile archive, model::NpzFile::open(path));
+    for (const std::string& name : archive.names()) {
+      const Result<std::size_t> i = outputs.find(name);
+      if (!i) return std::unexpected(Failure(i.error().with_context(expected_file)));
+      CLI_TRY(expected[*i], archive.read(name, outputs[*i].type()));
+    }
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (!expected[i]) return std::unexpected(Failure(Error(ErrorCode::NotFound, expected_file + " has no array for output " + outputs.value(i).path)));
+    }
+    return expected;
+  }
+
+  static void print(const SessionOutputs& outputs) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      std::cout << outputs.value(i).path << " " << to_string(outputs[i].shape()) << "\n" << to_string(outputs[i]) << "\n";
+    }
+  }
+
+  static nlohmann::ordered_json json(const SessionOutputs& outputs) {
+    auto rows = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      nlohmann::ordered_json row = {{"path", outputs.value(i).path}};
+      row.update(to_json(outputs[i].shape()));
+      row["values"] = values_json(outputs[i]);
+      rows.push_back(std::move(row));
+    }
+    return {{"outputs", std::move(rows)}};
+  }
+};
+
+}  // namespace
+
+Subcommand add_run(CLI::App& app) {
+  auto command = std::make_shared<Run>();
+  CLI::App* sub = app.add_subcommand("run", "run a model once");
+  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")->required()->type_name("MODEL");
+  sub->add_option("-i,--input", command->inputs, "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
+      ->type_name("SPEC")
+      ->allow_extra_args(false);
+  sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")->type_name("FILE");
+  sub->add_option("--expected-output", command->expected_file, "compare the outputs with an .npz or .npy; exit status 3 if they differ")->type_name("FILE");
+  sub->add_option("--rtol", command->tolerance.rtol, "relative tolerance (default: by type)");
+  sub->add_option("--atol", command->tolerance.atol, "absolute tolerance (default: by type)");
+  sub->add_option("--seed", command->seed, "for :random inputs (default 0)");
+  sub->add_option("--compile-option", command->compile_options, "an XLA flag or compile option; may be repeated")->type_name("K=V")->allow_extra_args(false);
+  add_output_options(*sub, command->output);
+  add_plugin_options(*sub, command->plugin, true, true);
+  return {sub, &command->output, [command] { return command->run(); }};
+}
+
+}  // namespace pjrt::cli

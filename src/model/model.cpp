@@ -1,0 +1,118 @@
+#include "pjrt/model/model.hpp"
+
+#include <charconv>
+#include <string>
+
+#include "core/file.hpp"
+#include "core/try.hpp"
+#include "proto/hlo.hpp"
+
+namespace pjrt::model {
+namespace {
+
+constexpr std::string_view kMlirBytecode = "ML\xefR";
+
+bool looks_like_text(std::string_view code) {
+  for (const char c : code.substr(0, 4096)) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u < 0x20 && c != '\n' && c != '\t' && c != '\r') return false;
+  }
+  return !code.empty();
+}
+
+/// The number behind `attribute = ` in MLIR text, or 1.
+int module_attribute(std::string_view text, std::string_view attribute) {
+  const std::size_t at = text.find(attribute);
+  if (at == std::string_view::npos) return 1;
+  std::string_view rest = text.substr(at + attribute.size());
+  while (!rest.empty() && (rest.front() == ' ' || rest.front() == '=')) rest.remove_prefix(1);
+  int value = 1;
+  std::from_chars(rest.data(), rest.data() + rest.size(), value);
+  return value >= 1 ? value : 1;
+}
+
+std::string_view foreign_format(std::string_view bytes) {
+  if (bytes.starts_with("PK\x03\x04")) return "a ZIP archive (.npz?)";
+  if (bytes.starts_with("\x93NUMPY")) return "a numpy array";
+  if (bytes.starts_with("\x7f" "ELF")) return "a program or library";
+  if (bytes.starts_with("pjrt-cpp executable")) return "a compiled executable";
+  if (bytes.starts_with("HloModule ")) return "HLO text, which plugins do not parse";
+  return {};
+}
+
+std::unexpected<Error> no_model(std::string what) {
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "it is " + std::move(what))
+                             .with_note("models are jax.export artifacts, StableHLO (text, bytecode or portable artifact) and serialized HloModuleProtos"));
+}
+
+}  // namespace
+
+std::string_view name(ModelFormat format) noexcept {
+  switch (format) {
+    case ModelFormat::JaxExport: return "jax.export artifact";
+    case ModelFormat::StableHlo: return "StableHLO";
+    case ModelFormat::Hlo: return "HLO";
+  }
+  return "";
+}
+
+Model Model::from_program(Program program) {
+  const bool is_mlir = program.format() == "mlir";
+  Model model(is_mlir ? ModelFormat::StableHlo : ModelFormat::Hlo, std::move(program));
+  const std::string_view code = model.program_.code();
+  if (is_mlir) {
+    if (!code.starts_with(kMlirBytecode)) {
+      model.partitions_ = module_attribute(code, "mhlo.num_partitions");
+      model.replicas_ = module_attribute(code, "mhlo.num_replicas");
+    }
+    model.uses_shardy_ = code.find("sdy.") != std::string_view::npos;
+  }
+  return model;
+}
+
+Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  const std::string_view code(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (code.empty()) return no_model("empty");
+  if (JaxExport::looks_like(bytes)) {
+    PJRT_TRY(JaxExport artifact, JaxExport::parse(bytes, std::move(owner)));
+    Model model(ModelFormat::JaxExport, artifact.program());
+    model.partitions_ = static_cast<int>(artifact.device_count());
+    model.uses_shardy_ = model.program_.code().find("sdy.") != std::string_view::npos;
+    model.export_ = std::move(artifact);
+    return model;
+  }
+  if (code.starts_with(kMlirBytecode)) return from_program(Program::mlir(std::string(code)));
+  if (const std::string_view other = foreign_format(code); !other.empty()) return no_model(std::string(other));
+  if (looks_like_text(code)) return from_program(Program::mlir(std::string(code)));
+  const Result<proto::HloSignature> hlo = proto::parse_hlo_signature(code, "hlo");
+  if (hlo && !hlo->results.empty()) return from_program(Program::hlo(std::string(code)));
+  return no_model("damaged, or of no known format");
+}
+
+Result<Model> Model::open(const std::filesystem::path& path) {
+  PJRT_TRY(const pjrt::detail::FileContents file, pjrt::detail::read_file(path));
+  Result<Model> model = parse(file.bytes(), file.owner());
+  if (!model) return std::unexpected(model.error().with_context(path.string() + " cannot be opened as a model"));
+  return model;
+}
+
+Result<void> Model::check_runnable(std::string_view platform) const {
+  if (!export_) return {};
+  PJRT_CHECK(export_->check_static());
+  PJRT_CHECK(export_->platform_index(platform));
+  if (export_->token_count() > 0) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "the artifact has ordered effects (" + export_->ordered_effects().front() +
+                                                               "), which need the Python process that exported it")
+                               .with_note("export the function without them"));
+  }
+  return {};
+}
+
+CompileOptions Model::compile_options(CompileOptions base) const {
+  if (!export_ && device_count() == 1) return base;
+  base.num_partitions(partitions_).num_replicas(replicas_);
+  if (partitions_ > 1) base.use_spmd(true).use_shardy(uses_shardy_);
+  return base;
+}
+
+}  // namespace pjrt::model
