@@ -2,9 +2,14 @@
 
 #include <charconv>
 
+#include "quiet.hpp"
+
 namespace pjrt::cli {
 
-Result<Plugin> PluginOptions::load() const { return plugin.empty() ? Plugin::load_default() : Plugin::load(plugin); }
+Result<Plugin> PluginOptions::load(const Output& output) const {
+  const QuietStderr quiet(!output.verbose);
+  return plugin.empty() ? Plugin::load_default() : Plugin::load(plugin);
+}
 
 std::expected<NamedValues, Failure> PluginOptions::parsed_client_options() const {
   NamedValues values;

@@ -45,7 +45,7 @@ struct PluginOptions {
   std::vector<std::string> client_options;
   int device = 0;
 
-  Result<Plugin> load() const;
+  Result<Plugin> load(const Output& output) const;
   /// The client options typed so far; a malformed one is wrong usage.
   std::expected<NamedValues, Failure> parsed_client_options() const;
 };

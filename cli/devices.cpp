@@ -15,7 +15,7 @@ struct DevicesCommand {
 
   Status run() const {
     CLI_TRY(const NamedValues options, plugin.parsed_client_options());
-    CLI_TRY(const Plugin p, plugin.load());
+    CLI_TRY(const Plugin p, plugin.load(output));
     CLI_TRY(const Client client, Client::create(p, {options, nullptr}));
     if (output.json) {
       std::cout << json(client).dump(2) << "\n";

@@ -15,7 +15,7 @@ struct Info {
   PluginOptions plugin;
 
   Status run() const {
-    CLI_TRY(const Plugin p, plugin.load());
+    CLI_TRY(const Plugin p, plugin.load(output));
     CLI_TRY(const NamedValues attributes, p.attributes());
     if (output.json) {
       std::cout << json(p, attributes).dump(2) << "\n";

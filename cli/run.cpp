@@ -38,7 +38,7 @@ struct Run {
     CLI_CHECK(check_output());
 
     CLI_TRY(const model::Model opened, model::Model::open(model));
-    CLI_TRY(options.plugin, plugin.load());
+    CLI_TRY(options.plugin, plugin.load(output));
     CLI_TRY(const Session session, Session::open(opened, options));
     CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
     CLI_TRY(const SessionOutputs outputs, session.run(arrays));

@@ -50,6 +50,7 @@ class PJRT_EXPORT DeviceAssignment {
   friend bool operator==(const DeviceAssignment&, const DeviceAssignment&) = default;
 
  private:
+  DeviceAssignment() = default;
   int replicas_ = 1;
   int partitions_ = 1;
   std::vector<std::int64_t> ids_;

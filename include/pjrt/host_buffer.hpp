@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
@@ -140,7 +141,10 @@ class PJRT_EXPORT HostBuffer {
   Result<T> at(std::initializer_list<std::int64_t> index) const {
     Result<const void*> element = address(element_type_of<T>, std::span(index.begin(), index.size()));
     if (!element) return std::unexpected(std::move(element).error());
-    return *static_cast<const T*>(*element);
+    if constexpr (std::same_as<T, bool>) return *static_cast<const unsigned char*>(*element) != 0;
+    T value;
+    std::memcpy(&value, *element, sizeof value);  // strides may lead to any address
+    return value;
   }
   /// A copy of the elements in row-major order.
   template <HostElement T>

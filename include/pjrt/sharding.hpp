@@ -39,6 +39,7 @@ class PJRT_EXPORT Sharding {
   std::optional<Dimensions> tile_begin(std::int64_t partition, std::span<const std::int64_t> dims) const;
 
   friend bool operator==(const Sharding&, const Sharding&) = default;
+  friend PJRT_EXPORT std::string to_string(const Sharding& sharding);
 
  private:
   enum class Kind { Replicated, Maximal, Tiled };
@@ -48,7 +49,7 @@ class PJRT_EXPORT Sharding {
   std::vector<std::int64_t> partitions_;  // of the tiles; of Maximal: the one
 };
 
-/// "replicated", "on partition 0", "2x2 tiles on partitions 0,1,2,3".
+/// "replicated", "on partition 0", "2x2 tiles on partitions 0,1,2,3", "2 tiles of 4 copies on partitions 0,1,2,3,4,5,6,7".
 PJRT_EXPORT std::string to_string(const Sharding& sharding);
 
 }  // namespace pjrt

@@ -1,5 +1,6 @@
 #include "pjrt/compile_options.hpp"
 
+#include <limits>
 #include <utility>
 
 #include "core/try.hpp"
@@ -219,7 +220,7 @@ std::string CompileOptions::serialize() const {
   }
   {
     protozero::pbf_writer b(w, top::executable_build_options);
-    b.add_int64(build::device_ordinal, -1);
+    if (!build_ints_.contains(build::device_ordinal)) b.add_int64(build::device_ordinal, -1);
     b.add_int64(build::num_replicas, replicas_);
     b.add_int64(build::num_partitions, partitions_);
     for (const auto& [tag, v] : build_bools_) b.add_bool(tag, v);
@@ -236,13 +237,14 @@ std::string CompileOptions::serialize() const {
 
 Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
   CompileOptions o;
+  std::int64_t replicas = 0;
+  std::int64_t partitions = 0;
   std::string assignment;
   const auto read_build = [&](protozero::pbf_reader reader) {
     for (const char* begin = reader.data().data(); reader.next(); begin = reader.data().data()) {
       switch (reader.tag()) {
-        case build::device_ordinal: reader.skip(); break;
-        case build::num_replicas: o.replicas_ = static_cast<int>(reader.get_int64()); break;
-        case build::num_partitions: o.partitions_ = static_cast<int>(reader.get_int64()); break;
+        case build::num_replicas: replicas = reader.get_int64(); break;
+        case build::num_partitions: partitions = reader.get_int64(); break;
         case build::device_assignment: assignment = reader.get_bytes(); break;
         case build::use_spmd_partitioning: case build::use_auto_spmd_partitioning: case build::use_shardy_partitioner:
         case build::deduplicate_hlo: case build::alias_passthrough_params: case build::run_backend_only: {
@@ -250,7 +252,7 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
           o.build_bools_[tag] = reader.get_bool();
           break;
         }
-        case build::device_memory_size: case build::process_index: case build::process_count: case build::slice_size:
+        case build::device_ordinal: case build::device_memory_size: case build::process_index: case build::process_count: case build::slice_size:
         case build::optimization_level: case build::memory_fitting_level: {
           const std::uint32_t tag = reader.tag();
           o.build_ints_[tag] = reader.get_int64();
@@ -275,7 +277,6 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
     }
   };
   PJRT_CHECK(proto::guarded("CompileOptionsProto", [&] {
-    o.replicas_ = o.partitions_ = 0;
     protozero::pbf_reader reader(bytes.data(), bytes.size());
     for (const char* begin = bytes.data(); reader.next(); begin = reader.data().data()) {
       switch (reader.tag()) {
@@ -302,10 +303,13 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
     }
     return true;
   }));
-  if (o.replicas_ < 1 || o.partitions_ < 1) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the compile options have " + std::to_string(o.replicas_) + " replicas and " +
-                                                                 std::to_string(o.partitions_) + " partitions; there must be at least one of each"));
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  if (replicas < 1 || partitions < 1 || replicas > kMost || partitions > kMost) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the compile options have " + std::to_string(replicas) + " replicas and " +
+                                                                 std::to_string(partitions) + " partitions; there must be at least one of each"));
   }
+  o.replicas_ = static_cast<int>(replicas);
+  o.partitions_ = static_cast<int>(partitions);
   if (!assignment.empty()) {
     PJRT_TRY(o.assignment_, DeviceAssignment::parse(assignment));
   }

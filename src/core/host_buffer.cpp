@@ -37,9 +37,9 @@ void copy_strided(const std::byte* from, std::byte*& to, std::span<const std::in
 }
 
 bool strides_are_dense(const Shape& shape, const Dimensions& strides) {
+  if (element_count(shape.dims) == 0) return true;
   std::int64_t expected = static_cast<std::int64_t>(host_size(shape.type));
   for (std::size_t i = shape.rank(); i-- > 0;) {
-    if (shape.dims[i] == 0) return true;
     if (shape.dims[i] != 1 && strides[i] != expected) return false;
     expected *= shape.dims[i];
   }
@@ -58,8 +58,8 @@ Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byt
     return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(byte_strides.size()) + " strides for an array of shape " +
                                                                  to_string(shape)));
   }
-  if (!pjrt::element_count(shape.dims)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the dimensions " + to_string(shape.dims)));
+  if (!host_byte_size(shape) || host_size(shape.type) == 0) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + to_string(shape)));
   }
   HostView view(data, std::move(shape));
   view.dense_ = strides_are_dense(view.shape_, byte_strides);

@@ -8,6 +8,8 @@
 namespace pjrt {
 namespace {
 
+constexpr std::int64_t kCombined = INT64_MIN;  // XLA's size of a tile's dimension that is combined with the next
+
 bool is_permutation_of_indices(std::span<const std::int64_t> order) {
   std::vector<bool> seen(order.size());
   for (const std::int64_t i : order) {
@@ -26,11 +28,15 @@ std::string join(std::span<const std::int64_t> values) {
   return text;
 }
 
-/// Reads "1,0" up to `end` and moves behind it. '*' (a dimension combined with the next) becomes the smallest integer.
+/// Reads "1,0" up to `end`. '*' (a dimension combined with the next) becomes the smallest integer.
 bool read_list(std::string_view& text, char end, std::vector<std::int64_t>& out) {
   while (!text.empty() && text.front() != end) {
-    if (text.front() == '*') {
-      out.push_back(INT64_MIN);
+    if (!out.empty()) {
+      if (text.front() != ',') return false;
+      text.remove_prefix(1);
+    }
+    if (text.starts_with('*')) {
+      out.push_back(kCombined);
       text.remove_prefix(1);
     } else {
       std::int64_t value = 0;
@@ -39,7 +45,6 @@ bool read_list(std::string_view& text, char end, std::vector<std::int64_t>& out)
       out.push_back(value);
       text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
     }
-    if (!text.empty() && text.front() == ',') text.remove_prefix(1);
   }
   return true;
 }
@@ -54,6 +59,11 @@ Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major, std::vec
   if (!is_permutation_of_indices(minor_to_major)) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "{" + join(minor_to_major) + "} is not an order of " +
                                                                  std::to_string(minor_to_major.size()) + " dimensions"));
+  }
+  for (const std::vector<std::int64_t>& tile : tiles) {
+    if (std::ranges::any_of(tile, [](std::int64_t size) { return size < 1 && size != kCombined; })) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "(" + join(tile) + ") is no tile: its sizes must be positive"));
+    }
   }
   Layout layout;
   layout.minor_to_major_ = std::move(minor_to_major);
@@ -92,7 +102,9 @@ Result<Layout> Layout::parse(std::string_view text) {
       if (!read_list(more, ')', tiles.emplace_back()) || more.empty()) return std::unexpected(bad_layout(text));
       more.remove_prefix(1);
     }
+    if (tiles.empty()) return std::unexpected(bad_layout(text));
   }
+  if (more.find("T(") != std::string_view::npos) return std::unexpected(bad_layout(text));  // tiles behind parts that come first
   Result<Layout> layout = create(std::move(minor_to_major), std::move(tiles));
   if (!layout) return std::unexpected(bad_layout(text).with_note(std::string(layout.error().message())));
   layout->suffix_ = more;
@@ -115,7 +127,7 @@ std::string to_string(const Layout& layout) {
     text += '(';
     for (std::size_t i = 0; i < tile.size(); ++i) {
       if (i > 0) text += ',';
-      text += tile[i] == INT64_MIN ? "*" : std::to_string(tile[i]);
+      text += tile[i] == kCombined ? "*" : std::to_string(tile[i]);
     }
     text += ')';
   }

@@ -119,7 +119,7 @@ Result<Descr> read_descr(const std::string& text) {
   const auto unsupported = [&] {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "arrays of numpy dtype '" + text + "' are not supported"));
   };
-  if (text.size() < 3) return unsupported();
+  if (text.size() < 3 || std::string_view("<>|=").find(text[0]) == std::string_view::npos) return unsupported();
   std::size_t width = 0;
   const auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), width);
   if (error != std::errc() || end != text.data() + text.size()) return unsupported();
@@ -209,13 +209,14 @@ Result<HostBuffer> HostBuffer::parse_npy(std::span<const std::byte> file, std::o
     return std::unexpected(Error(ErrorCode::DataLoss, "the .npy file is cut off: " + std::to_string(data.size()) + " of " +
                                                           std::to_string(wanted) + " bytes of " + pjrt::to_string(buffer.shape())));
   }
+  if (wanted == 0) return buffer;
   if (header.fortran_order && header.shape.size() > 1) {
     Dimensions strides(header.shape);
     auto stride = static_cast<std::int64_t>(descr.width);
     for (std::size_t i = 0; i < strides.size(); ++i) stride *= std::exchange(strides.data()[i], stride);
     PJRT_TRY(const HostView view, HostView::strided(data.data(), Shape{type, header.shape}, strides));
     view.copy_to(buffer.mutable_bytes().data());
-  } else if (wanted > 0) {
+  } else {
     std::memcpy(buffer.mutable_bytes().data(), data.data(), wanted);
   }
   if (descr.swapped) swap_bytes(buffer.mutable_bytes(), is_complex(type) ? descr.width / 2 : descr.width);
@@ -234,15 +235,17 @@ std::vector<std::byte> HostBuffer::to_npy() const {
   for (const std::int64_t d : dims()) shape += std::to_string(d) + (dims().size() == 1 ? "," : ", ");
   if (dims().size() > 1) shape.resize(shape.size() - 2);
   std::string header = "{'descr': '" + descr_of(type()) + "', 'fortran_order': False, 'shape': " + shape + "), }";
-  const std::size_t unpadded = kMagic.size() + 4 + header.size() + 1;
-  header.append((64 - unpadded % 64) % 64, ' ');
+  // numpy leaves room for the first dimension to grow to 21 digits, then pads to 64 bytes, by 64 where none are needed.
+  if (!dims().empty()) header.append(21 - std::min<std::size_t>(21, std::to_string(dims()[0]).size()), ' ');
+  const auto padding = [&](std::size_t length_size) { return 64 - (kMagic.size() + 2 + length_size + header.size() + 1) % 64; };
+  const std::size_t length_size = header.size() + 1 + padding(2) > 0xffff ? 4 : 2;
+  header.append(padding(length_size), ' ');
   header += '\n';
 
   std::string head(kMagic);
-  head += '\x01';
+  head += length_size == 2 ? '\x01' : '\x02';
   head += '\x00';
-  head += static_cast<char>(header.size() & 0xff);
-  head += static_cast<char>(header.size() >> 8);
+  for (std::size_t i = 0; i < length_size; ++i) head += static_cast<char>(header.size() >> 8 * i & 0xff);
   head += header;
   const std::size_t data_size = static_cast<std::size_t>(element_count()) * host_size(type());
   std::vector<std::byte> file(head.size() + data_size);

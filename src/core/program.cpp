@@ -38,9 +38,9 @@ std::optional<std::string> Program::stablehlo_version() const {
   std::string_view code = this->code();
   if (!code.starts_with(kMlirBytecode) || code.size() < 6) return std::nullopt;
   code.remove_prefix(5);
-  const std::string_view producer = code.substr(0, code.find('\0'));
-  if (!producer.starts_with(kProducer)) return std::nullopt;
-  return std::string(producer.substr(kProducer.size()));
+  const std::size_t end = code.find('\0');
+  if (end == std::string_view::npos || !code.starts_with(kProducer)) return std::nullopt;
+  return std::string(code.substr(kProducer.size(), end - kProducer.size()));
 }
 
 }  // namespace pjrt

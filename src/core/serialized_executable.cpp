@@ -14,11 +14,17 @@ namespace {
 
 // "pjrt-cpp executable 1\n", lines "key: value\n", an empty line, the plugin's bytes.
 constexpr std::string_view kMagic = "pjrt-cpp executable 1\n";
+constexpr std::string_view kHash = "hash: ";
 
 std::string hex(std::uint64_t value) {
   char digits[17];
   const auto end = std::to_chars(digits, digits + 16, value, 16).ptr;
   return std::string(digits, end);
+}
+
+/// Of everything before the line with the hash, and of the payload.
+std::string hash_of(std::string_view header, std::span<const std::byte> payload) {
+  return hex(detail::hash(payload, detail::hash(std::as_bytes(std::span(header)))));
 }
 
 std::string one_line(std::string text) {
@@ -33,13 +39,14 @@ Error bad(ErrorCode code, std::string what) { return Error(code, "serialized exe
 }  // namespace
 
 SerializedExecutable::SerializedExecutable(Origin origin, std::span<const std::byte> payload) : origin_(std::move(origin)) {
+  for (std::string* text : {&origin_.platform, &origin_.xla_version, &origin_.plugin_id}) *text = one_line(std::move(*text));
   std::string header(kMagic);
-  header += "platform: " + one_line(origin_.platform) + "\n";
+  header += "platform: " + origin_.platform + "\n";
   header += "api_version: " + to_string(origin_.api_version) + "\n";
-  header += "xla_version: " + one_line(origin_.xla_version) + "\n";
-  header += "plugin_id: " + one_line(origin_.plugin_id) + "\n";
+  header += "xla_version: " + origin_.xla_version + "\n";
+  header += "plugin_id: " + origin_.plugin_id + "\n";
   header += "payload_size: " + std::to_string(payload.size()) + "\n";
-  header += "payload_hash: " + hex(detail::hash(payload)) + "\n\n";
+  header += std::string(kHash) + hash_of(header, payload) + "\n\n";
   payload_begin_ = header.size();
   bytes_.resize(header.size() + payload.size());
   std::memcpy(bytes_.data(), header.data(), header.size());
@@ -79,7 +86,8 @@ Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::by
   if (std::to_string(payload.size()) != lines["payload_size"]) {
     return std::unexpected(bad(ErrorCode::DataLoss, "it has " + std::to_string(payload.size()) + " bytes of " + lines["payload_size"]));
   }
-  if (hex(detail::hash(payload)) != lines["payload_hash"]) return std::unexpected(bad(ErrorCode::DataLoss, "its bytes are damaged"));
+  const std::size_t hash_line = text.substr(0, end).rfind('\n') + 1;
+  if (text.substr(hash_line, end - hash_line) != std::string(kHash) + hash_of(text.substr(0, hash_line), payload)) return std::unexpected(bad(ErrorCode::DataLoss, "its bytes are damaged"));
   s.bytes_.assign(bytes.begin(), bytes.end());
   return s;
 }

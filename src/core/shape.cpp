@@ -25,10 +25,10 @@ std::optional<std::int64_t> host_byte_size(const Shape& shape) noexcept {
 
 Dimensions row_major_strides(std::span<const std::int64_t> dims, std::size_t element_size) {
   Dimensions strides(dims);
-  auto stride = static_cast<std::int64_t>(element_size);
+  auto stride = static_cast<std::uint64_t>(element_size);  // unsigned: empty arrays may have dimensions that overflow
   for (std::size_t i = dims.size(); i-- > 0;) {
-    strides.data()[i] = stride;
-    stride *= std::max<std::int64_t>(dims[i], 1);
+    strides.data()[i] = static_cast<std::int64_t>(stride);
+    stride *= static_cast<std::uint64_t>(std::max<std::int64_t>(dims[i], 1));
   }
   return strides;
 }

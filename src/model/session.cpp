@@ -188,8 +188,8 @@ Result<Session> Session::open(const Model& model, const SessionOptions& options)
     PJRT_TRY(plugin, Plugin::load_default());
   }
   PJRT_TRY(Client client, Client::create(*plugin, {options.client_options, nullptr}));
-  const std::size_t wanted = static_cast<std::size_t>(options.device) + static_cast<std::size_t>(model.device_count());
-  if (client.platform_name() == "cpu" && client.addressable_devices().size() < wanted && options.client_options.find("cpu_device_count") == nullptr) {
+  const auto wanted = static_cast<std::size_t>(model.device_count());
+  if (options.device == 0 && client.platform_name() == "cpu" && client.addressable_devices().size() < wanted && options.client_options.find("cpu_device_count") == nullptr) {
     NamedValues more = options.client_options;
     more.add("cpu_device_count", wanted);
     PJRT_TRY(client, Client::create(*plugin, {std::move(more), nullptr}));
