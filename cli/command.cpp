@@ -84,15 +84,24 @@ std::string describe(const Error& error, bool verbose) {
   std::string text(error.message());
   if (!error.function().empty()) text += " (" + std::string(error.function()) + ")";
   for (const std::string& note : error.notes()) text += "; " + note;
+  std::string line = one_line(text);
+  if (line.size() <= kLongest) return line;
+  std::size_t end = kLongest;
+  while ((static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;  // not inside a character of UTF-8
+  return line.substr(0, end) + " … (-v for the rest)";
+}
+
+std::string one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
-    if (c != '\n') {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte != 0x7f) {
       line += c;
     } else if (!line.empty() && line.back() != ' ') {
       line += ' ';
     }
   }
-  if (line.size() > kLongest) line = line.substr(0, kLongest) + " … (-v for the rest)";
+  if (line.ends_with(' ')) line.pop_back();
   return line;
 }
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pjrt/client.hpp"
@@ -58,6 +59,9 @@ std::expected<void, Failure> apply_compile_options(CompileOptions& options, cons
 
 /// One line for people; all of it with `verbose`.
 std::string describe(const Error& error, bool verbose);
+
+/// The text on one line: runs of spaces, line breaks and control characters become one space.
+std::string one_line(std::string_view text);
 
 /// A subcommand to be added to the command line; `run` is called if it was chosen.
 struct Subcommand {

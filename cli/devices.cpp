@@ -18,7 +18,7 @@ struct DevicesCommand {
     CLI_TRY(const Plugin p, plugin.load(output));
     CLI_TRY(const Client client, Client::create(p, {options, nullptr}));
     if (output.json) {
-      std::cout << json(client).dump(2) << "\n";
+      std::cout << text_of(json(client)) << "\n";
     } else {
       print(client);
     }

@@ -18,7 +18,7 @@ struct Info {
     CLI_TRY(const Plugin p, plugin.load(output));
     CLI_TRY(const NamedValues attributes, p.attributes());
     if (output.json) {
-      std::cout << json(p, attributes).dump(2) << "\n";
+      std::cout << text_of(json(p, attributes)) << "\n";
     } else {
       print(p, attributes);
     }

@@ -22,7 +22,7 @@ struct Inspect {
   Status run() const {
     CLI_TRY(const Model m, Model::open(model));
     if (output.json) {
-      std::cout << json(m).dump(2) << "\n";
+      std::cout << text_of(json(m)) << "\n";
     } else {
       print(m);
     }

@@ -18,10 +18,12 @@ nlohmann::ordered_json element(const std::byte* at) {
     std::memcpy(static_cast<void*>(&v), at, sizeof v);
     if constexpr (std::integral<T>) {
       return v;
-    } else if constexpr (std::convertible_to<T, double> && !requires { T::kBits; }) {
+    } else if constexpr (std::floating_point<T>) {
       if (std::isfinite(v)) return v;
-    } else if constexpr (requires { static_cast<float>(v); }) {
-      if (std::isfinite(static_cast<float>(v))) return static_cast<float>(v);
+    } else if constexpr (requires { T::kFormat; } || std::same_as<T, float8_e8m0fnu>) {
+      if (const float x = v; std::isfinite(x)) return x;
+    } else if constexpr (std::convertible_to<T, int>) {
+      return static_cast<int>(v);
     }
     return to_string(HostView(&v, Shape{element_type_of<T>, {}}));
   }

@@ -1,5 +1,10 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 
 #include "command.hpp"
@@ -16,14 +21,31 @@ void quieten_plugins() {
   ::setenv("TPU_STDERR_LOG_LEVEL", "3", 0);
 }
 
+/// Standard streams as the rest expects them: none closed, for then the next file that is opened would become it, and be written to; and
+/// a reader that goes away makes writes fail instead of ending the process.
+void prepare_standard_streams() {
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDONLY);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  ::close(fd);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 /// stdout is part of the result: a full disk or a closed pipe behind it is a failure.
 bool flushed() {
   std::cout.flush();
   return std::cout.good() && std::fflush(stdout) == 0;
 }
 
+pjrt::cli::Status run(const Subcommand& command) try {
+  return command.run();
+} catch (const std::exception& e) {  // none is meant to come here; memory may run out
+  return std::unexpected(pjrt::cli::Failure(pjrt::Error(pjrt::ErrorCode::Internal, e.what())));
+}
+
 int finish(const Subcommand& command) {
-  pjrt::cli::Status status = command.run();
+  const pjrt::cli::Status status = run(command);
   const std::string name = "pjrt " + command.app->get_name();
   if (!status) {
     std::cout.flush();
@@ -40,6 +62,7 @@ int finish(const Subcommand& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_standard_streams();
   CLI::App app("Runs and inspects compiled machine-learning programs (JAX exports, StableHLO) on PJRT plugins.", "pjrt");
   app.set_version_flag("--version", "pjrt " + std::to_string(PJRT_CPP_VERSION_MAJOR) + "." + std::to_string(PJRT_CPP_VERSION_MINOR) + "." +
                                         std::to_string(PJRT_CPP_VERSION_PATCH) + " (PJRT API " + pjrt::to_string(pjrt::kApiVersion) + ")");
@@ -54,7 +77,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    std::cerr << "pjrt: " << e.what() << " (try pjrt --help)\n";
+    std::cerr << "pjrt: " << pjrt::cli::one_line(e.what()) << " (try pjrt --help)\n";
     return pjrt::cli::kWrongUsage;
   }
   for (const Subcommand& command : commands) {

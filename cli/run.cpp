@@ -47,7 +47,7 @@ struct Run {
     if (!expected_file.empty()) return check(outputs);
     if (output_file.empty()) {
       if (output.json) {
-        std::cout << json(outputs).dump(2) << "\n";
+        std::cout << text_of(json(outputs)) << "\n";
       } else {
         print(outputs);
       }
@@ -58,7 +58,8 @@ struct Run {
   /// Whether the output can be written at all, before a long run.
   std::expected<void, Failure> check_output() const {
     if (output_file.empty()) return {};
-    const fs::path path(output_file);
+    fs::path path(output_file);
+    if (!path.has_filename()) path = path.parent_path();  // "folder/", which need not be there yet
     std::error_code error;
     const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
     if (!fs::is_directory(folder, error)) return std::unexpected(Failure(Error(ErrorCode::NotFound, "cannot write " + output_file + ": there is no folder " + folder.string())));
@@ -68,8 +69,8 @@ struct Run {
   std::expected<void, Failure> write(const SessionOutputs& outputs) const {
     const fs::path path(output_file);
     std::error_code error;
-    if (fs::is_directory(path, error) || output_file.ends_with('/')) {
-      fs::create_directories(path, error);
+    if (!path.has_filename()) fs::create_directory(path.parent_path(), error);
+    if (fs::is_directory(path, error)) {
       for (std::size_t i = 0; i < outputs.size(); ++i) CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
       return {};
     }
@@ -104,7 +105,7 @@ struct Run {
       rows.push_back({{"output", label}, {"equal", text.empty()}, {"difference", text}});
       if (!output.json) std::cout << label << ": " << (text.empty() ? "as expected" : text) << "\n";
     }
-    if (output.json) std::cout << nlohmann::ordered_json{{"equal", all_equal}, {"outputs", rows}}.dump(2) << "\n";
+    if (output.json) std::cout << text_of({{"equal", all_equal}, {"outputs", rows}}) << "\n";
     return all_equal ? kDone : kDiffers;
   }
 

@@ -11,6 +11,7 @@ import difflib
 import sys
 from pathlib import Path
 
+import coverage
 import declarations
 import functions
 import layout_asserts
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = ("include", "src", "tests", "docs", "cli")
 
 
-def generate_all(abi: Path) -> dict[str, str]:
+def generate_all(abi: Path, root: Path) -> dict[str, str]:
     registry = read_registry(abi / "registry.json", abi / "overlay.json")
     outputs: dict[str, str] = {}
     for module in (declarations, layout_asserts, tables, functions):
@@ -31,6 +32,8 @@ def generate_all(abi: Path) -> dict[str, str]:
     protos = read_protos(abi / "protos.json")
     outputs.update(proto_fields.generate(protos))
     outputs.update(proto_fields.debug_options(protos))
+    if (root / "include/pjrt/plugin.hpp").exists():  # a whole project, not only its data
+        outputs.update(coverage.generate(registry, root))
     return outputs
 
 
@@ -67,7 +70,7 @@ def main() -> int:
     parser.add_argument("--abi", type=Path, default=None, help="the folder with the data (default: ROOT/abi)")
     args = parser.parse_args()
     try:
-        outputs = generate_all(args.abi or args.root / "abi")
+        outputs = generate_all(args.abi or args.root / "abi", args.root)
     except BadRegistry as e:
         print(f"abi/gen: {e}", file=sys.stderr)
         return 2

@@ -95,8 +95,8 @@ def _file(name: str, registry: Registry) -> str:
         out.append("\n")
     out.append('#ifdef __cplusplus\nnamespace pjrt::abi {\nextern "C" {\n#endif\n\n')
     out += [_enum(e) for e in enums]
-    out += [f"typedef struct {h} {h};\n" for h in handles]
-    out += [f"typedef struct {s.name} {s.name};\n" for s in structs]
+    # `struct X;` alone declares X here; the typedef alone would mean a global X of another header.
+    out += [f"struct {name}; typedef struct {name} {name};\n" for name in [*handles, *(s.name for s in structs)]]
     out += [f"typedef {t} {a};\n" for a, t in aliases]
     out.append("\n")
     out += [_function_type(f) for f in functions]

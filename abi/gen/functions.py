@@ -78,6 +78,9 @@ def _extension(e: Extension, entry: ExtensionEntry, index: int) -> str:
 def generate(registry: Registry) -> dict[str, str]:
     out = [banner("functions.py"), HEAD]
     out += [f"template <>\ninline constexpr std::size_t struct_size<{s.name}> = {s.struct_size};\n" for s in sized_structs(registry)]
+    out.append("\n/// The number of an extension by its struct; -1 for other types.\n"
+               "template <class Extension>\ninline constexpr int extension_type_of = -1;\n")
+    out += [f"template <>\ninline constexpr int extension_type_of<{e.struct}> = {e.type};\n" for e in registry.extensions if e.struct]
     out.append(NEWER)
     out += _newer(registry)
     out.append("\n/// The functions of PJRT_Api.\nnamespace fn {\n\n")

@@ -204,6 +204,7 @@ class _Checker:
     def check_struct(self, s: Struct) -> None:
         place = f"structs.{s.name}"
         end = 0
+        ends = {0}
         names: set[str] = set()
         for i, f in enumerate(s.fields):
             at = f"{place}.fields[{i}] ({f.name or 'union'})"
@@ -224,10 +225,12 @@ class _Checker:
             align = min(8, f.size) if f.size in (1, 2, 4, 8) else self.alignment(f)
             require(f.offset % align == 0, f"{at}.offset", f"{f.offset} is not a multiple of {align}")
             require(f.offset - end < 8, f"{at}.offset", f"{f.offset} leaves a hole behind {end}")
+            require(OLDEST <= f.since <= self.r.api_version, f"{at}.since", "lies outside the versions described")
             end = f.offset + f.size
+            ends.add(end)
         require(s.sizeof >= end, f"{place}.sizeof", f"{s.sizeof}, but its fields end at {end}")
         require(s.sizeof - end < 8, f"{place}.sizeof", f"{s.sizeof} leaves more than padding behind {end}")
-        require(s.struct_size <= s.sizeof, f"{place}.struct_size", f"{s.struct_size} is more than sizeof {s.sizeof}")
+        require(s.struct_size in ends, f"{place}.struct_size", f"{s.struct_size} is the end of none of its fields")
 
     def alignment(self, f: Field) -> int:
         array = re.fullmatch(r"(\w+)\[(\d+)\]", f.type)
@@ -333,18 +336,39 @@ def _load(path: Path) -> dict:
     return data
 
 
-def _get(data: dict, key: str, kind: type, place: str):
-    require(key in data, place, f"'{key}' is missing")
-    require(isinstance(data[key], kind) and not (kind is int and isinstance(data[key], bool)),
-            f"{place}.{key}", f"is not of type {kind.__name__}")
-    return data[key]
+def _typed(value: object, kind: type, place: str):
+    require(isinstance(value, kind) and not (kind is int and isinstance(value, bool)), place, f"is not of type {kind.__name__}")
+    return value
 
 
-def _field(data: dict, place: str) -> Field:
-    direction = data.get("dir", "in")
-    require(direction in DIRECTIONS, f"{place}.dir", f"'{direction}' is none of {', '.join(DIRECTIONS)}")
+def _get(data: object, key: str, kind: type, place: str):
+    require(key in _typed(data, dict, place), place, f"'{key}' is missing")
+    return _typed(data[key], kind, f"{place}.{key}")
+
+
+def _rows(data: object, kinds: tuple[type, ...], place: str) -> list[tuple]:
+    """A list of lists that each hold values of these types."""
+    rows = []
+    for i, row in enumerate(_typed(data, list, place)):
+        at = f"{place}[{i}]"
+        require(isinstance(row, list) and len(row) == len(kinds), at, f"is not a list of {len(kinds)} values")
+        rows.append(tuple(_typed(value, kind, at) for value, kind in zip(row, kinds)))
+    return rows
+
+
+def _map(data: object, kind: type, place: str) -> dict:
+    return {key: _typed(value, kind, f"{place}.{key}") for key, value in _typed(data, dict, place).items()}
+
+
+def _list(data: object, kind: type, place: str) -> list:
+    return [_typed(value, kind, f"{place}[{i}]") for i, value in enumerate(_typed(data, list, place))]
+
+
+def _field(data: object, place: str) -> Field:
+    direction = _typed(data, dict, place).get("dir", "in")
+    require(isinstance(direction, str) and direction in DIRECTIONS, f"{place}.dir", f"'{direction}' is none of {', '.join(DIRECTIONS)}")
     since = parse_version(data["since"], f"{place}.since") if "since" in data else OLDEST
-    union = [UnionMember(*m) for m in data.get("union", [])]
+    union = [UnionMember(*m) for m in _rows(data.get("union", []), (str, str, int), f"{place}.union")]
     return Field(_get(data, "name", str, place), _get(data, "type", str, place), _get(data, "offset", int, place),
                  _get(data, "size", int, place), direction, since, union)
 
@@ -368,11 +392,12 @@ def read_registry(path: Path, overlay: Path | None = None) -> Registry:
         fields = [_field(f, f"{place}.fields[{i}]") for i, f in enumerate(_get(s, "fields", list, place))]
         structs[name] = Struct(name, _get(s, "header", str, place), _get(s, "sizeof", int, place),
                                _get(s, "struct_size", int, place), fields)
-    enums = {n: Enum(n, _get(e, "header", str, f"enums.{n}"), [(v[0], v[1]) for v in _get(e, "values", list, f"enums.{n}")])
+    enums = {n: Enum(n, _get(e, "header", str, f"enums.{n}"), _rows(_get(e, "values", list, f"enums.{n}"), (str, int), f"enums.{n}.values"))
              for n, e in _get(data, "enums", dict, top).items()}
     function_types = {
         n: FunctionType(n, _get(f, "header", str, f"function_types.{n}"), _get(f, "returns", str, f"function_types.{n}"),
-                        [(p[0], p[1]) for p in f["params"]], _get(f, "is_pointer", bool, f"function_types.{n}"))
+                        _rows(_get(f, "params", list, f"function_types.{n}"), (str, str), f"function_types.{n}.params"),
+                        _get(f, "is_pointer", bool, f"function_types.{n}"))
         for n, f in _get(data, "function_types", dict, top).items()}
     functions = []
     for i, f in enumerate(_get(data, "functions", list, top)):
@@ -383,13 +408,17 @@ def read_registry(path: Path, overlay: Path | None = None) -> Registry:
     extensions = []
     for i, e in enumerate(_get(data, "extensions", list, top)):
         place = f"extensions[{i}]"
-        entries = [_entry(x, f"{place}.functions[{j}]", function_types) for j, x in enumerate(e.get("functions", []))]
-        extensions.append(Extension(_get(e, "type", int, place), _get(e, "enumerator", str, place), e.get("struct"),
-                                    e.get("struct_size", 0), entries))
+        number, enumerator = _get(e, "type", int, place), _get(e, "enumerator", str, place)
+        struct = _get(e, "struct", str, place) if e.get("struct") is not None else None
+        size = _get(e, "struct_size", int, place) if struct is not None else 0
+        entries = [_entry(x, f"{place}.functions[{j}]", function_types)
+                   for j, x in enumerate(_typed(e.get("functions", []), list, f"{place}.functions"))]
+        extensions.append(Extension(number, enumerator, struct, size, entries))
     registry = Registry(parse_version(data.get("pjrt_api_version"), f"{top}.pjrt_api_version"),
                         parse_version(data.get("xla_ffi_api_version"), f"{top}.xla_ffi_api_version"),
-                        _get(data, "constants", dict, top), enums, _get(data, "handles", list, top),
-                        _get(data, "aliases", dict, top), function_types, structs, functions, extensions)
+                        _map(_get(data, "constants", dict, top), int, "constants"), enums,
+                        _list(_get(data, "handles", list, top), str, "handles"),
+                        _map(_get(data, "aliases", dict, top), str, "aliases"), function_types, structs, functions, extensions)
     if overlay is not None:
         _apply_overlay(registry, _load(overlay))
     _Checker(registry).run()
@@ -399,7 +428,7 @@ def read_registry(path: Path, overlay: Path | None = None) -> Registry:
 def _apply_overlay(registry: Registry, data: dict) -> None:
     for struct, fields in _get(data, "directions", dict, "overlay").items():
         require(struct in registry.structs, f"overlay.directions.{struct}", "unknown struct")
-        for name, direction in fields.items():
+        for name, direction in _map(fields, str, f"overlay.directions.{struct}").items():
             place = f"overlay.directions.{struct}.{name}"
             f = registry.structs[struct].field(name)
             require(f is not None, place, "unknown field")
@@ -410,10 +439,13 @@ def _apply_overlay(registry: Registry, data: dict) -> None:
     for name, since in _get(data, "enumerators_since", dict, "overlay").items():
         require(name in enumerators, f"overlay.enumerators_since.{name}", "unknown enumerator")
         registry.enumerators_since[name] = parse_version(since, f"overlay.enumerators_since.{name}")
+    consumes = _get(data, "consumes", dict, "overlay")
     registry.ownership = Ownership(
-        _get(data, "parents", dict, "overlay"), _get(data, "destroyed_by", dict, "overlay"),
-        _get(data, "consumes", dict, "overlay"), _get(data, "frees", dict, "overlay"),
-        _get(data, "unchecked_size", list, "overlay"))
+        _map(_get(data, "parents", dict, "overlay"), str, "overlay.parents"),
+        _map(_get(data, "destroyed_by", dict, "overlay"), str, "overlay.destroyed_by"),
+        {function: _list(names, str, f"overlay.consumes.{function}") for function, names in consumes.items()},
+        _map(_get(data, "frees", dict, "overlay"), str, "overlay.frees"),
+        _list(_get(data, "unchecked_size", list, "overlay"), str, "overlay.unchecked_size"))
 
 
 def read_protos(path: Path) -> Protos:
@@ -421,13 +453,16 @@ def read_protos(path: Path) -> Protos:
     messages: dict[str, list[ProtoField]] = {}
     for name, fields in _get(data, "messages", dict, path.name).items():
         numbers: set[int] = set()
+        names: set[str] = set()
         messages[name] = []
-        for i, (number, field_name, type_) in enumerate(fields):
+        for i, (number, field_name, type_) in enumerate(_rows(fields, (object, str, str), f"{path.name}.messages.{name}")):
             place = f"{path.name}.messages.{name}[{i}]"
             if field_name == "(oneof data)":
                 continue
-            require(isinstance(number, int) and 0 < number < 1 << 29, place, f"bad field number {number}")
+            require(isinstance(number, int) and not isinstance(number, bool) and 0 < number < 1 << 29, place, f"bad field number {number}")
             require(number not in numbers, place, f"field number {number} stands twice")
+            require(field_name not in names, place, f"field '{field_name}' stands twice")
             numbers.add(number)
+            names.add(field_name)
             messages[name].append(ProtoField(number, field_name, type_))
-    return Protos(messages, {n: [(v[0], v[1]) for v in e] for n, e in _get(data, "enums", dict, path.name).items()})
+    return Protos(messages, {n: _rows(e, (int, str), f"{path.name}.enums.{n}") for n, e in _get(data, "enums", dict, path.name).items()})

@@ -38,7 +38,7 @@ template <HostElement T>
 class DeviceSpan;
 
 /// An array in a device's memory. Owns it: when the Buffer goes, so does the memory, unless something that was made of it
-/// (an external reference, a view) still needs it.
+/// (an external reference, a view) still needs it. Wraps PJRT_Buffer_Destroy.
 ///
 /// Move-only, one pointer wide; keeps its client alive. Const members may be used from several threads. Transfers and executions
 /// are asynchronous: a Buffer can be used before its contents are there; what waits for them says so.
@@ -110,22 +110,25 @@ class PJRT_EXPORT Buffer {
   /// The same with a destination that is said later. Wraps PJRT_Buffer_CopyRawToHostFuture, since 0.84.
   Result<RawCopy> copy_raw_to_host_future(std::int64_t size, std::int64_t offset = 0) const;
 
-  /// A copy on another device of the same plugin. Wraps PJRT_Buffer_CopyToDevice.
+  /// A copy on another device of the same plugin, another client's included. Unimplemented where the plugin would get it wrong: for
+  /// buffers that are not row-major or of dynamic size on older CPU plugins. Wraps PJRT_Buffer_CopyToDevice.
   Result<Buffer> copy_to_device(const Device& device) const;
-  /// A copy in another memory of the same plugin. Wraps PJRT_Buffer_CopyToMemory.
+  /// A copy in another memory of the same plugin; the same is refused. Wraps PJRT_Buffer_CopyToMemory.
   Result<Buffer> copy_to_memory(const Memory& memory) const;
 
-  /// The same memory as another type and shape of the same size; consumes this buffer, only if it succeeds.
-  /// Wraps PJRT_Buffer_Bitcast, since 0.98.
+  /// The same memory as another type and shape of the same size; consumes this buffer, only if it succeeds. InvalidArgument for
+  /// dynamic sizes, FailedPrecondition while there are external references. Wraps PJRT_Buffer_Bitcast, since 0.98.
   Result<Buffer> bitcast(Shape shape, std::optional<Layout> layout = std::nullopt) &&;
   /// A buffer with the same memory whose users wait for a dependency that the caller resolves; consumes this one, only if it
-  /// succeeds. Wraps PJRT_Buffer_DonateWithControlDependency, since 0.88.
+  /// succeeds. FailedPrecondition while there are external references. Wraps PJRT_Buffer_DonateWithControlDependency, since 0.88.
   Result<DonatedBuffer> donate_with_control_dependency() &&;
 
-  /// Keeps the device memory alive and in place as long as the reference lives, even past delete_now.
+  /// Keeps the device memory alive and in place as long as the reference lives, even past delete_now. Waits for the memory of
+  /// an alias.
   /// Wraps PJRT_Buffer_IncreaseExternalReferenceCount and PJRT_Buffer_DecreaseExternalReferenceCount.
   Result<ExternalReference> external_reference() const;
   /// The address in device memory as a number, valid while nothing deletes or donates the buffer; prefer an external reference.
+  /// Waits for the memory of an alias.
   /// Wraps PJRT_Buffer_UnsafePointer.
   Result<std::uintptr_t> unsafe_pointer() const;
 

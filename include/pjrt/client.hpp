@@ -53,7 +53,7 @@ struct UploadOptions {
   std::optional<Device> device;
   /// A memory other than the device's default one; decides the device too.
   std::optional<Memory> memory;
-  /// Default: the device's own. Unimplemented for an order that the plugin is found not to honour.
+  /// Default: the device's own. InvalidArgument for strides; Unimplemented for an order that the plugin is found not to honour.
   std::optional<MemoryLayout> layout;
 };
 
@@ -96,10 +96,14 @@ struct DeserializeOptions;
 
 /// A running instance of a plugin: its devices, and what compiles, uploads and creates on them.
 ///
-/// A cheap handle; copies mean the same client. What is made from it keeps it alive, so that handles may be destroyed in any
+/// A cheap handle; copies mean the same client, which goes with the last handle that needs it. Wraps PJRT_Client_Destroy. What is made from it keeps it alive, so that handles may be destroyed in any
 /// order. All members may be used from several threads.
 class PJRT_EXPORT Client {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Client(const Client&) noexcept = default;
+  Client& operator=(const Client&) noexcept = default;
+
   /// Wraps PJRT_Client_Create. Errors: an option of the wrong type or that the plugin refuses or ignores: InvalidArgument; no
   /// such hardware: what the plugin says.
   static Result<Client> create(const Plugin& plugin, const ClientOptions& options = {});
@@ -177,12 +181,12 @@ class PJRT_EXPORT Client {
   /// A buffer that is in error from the start; using it gives `error`. Payloads need API 0.103. Wraps
   /// PJRT_Client_CreateErrorBuffer, since 0.82.
   Result<Buffer> create_error_buffer(const Error& error, Shape shape, const Memory& memory) const;
-  /// A buffer that can be used before there is one, and the promise to bring one. Wraps PJRT_Client_CreateAliasBuffer, since
-  /// 0.77.
+  /// A buffer that can be used before there is one, and the promise to bring one. Unimplemented for elements that share bytes. Wraps
+  /// PJRT_Client_CreateAliasBuffer, since 0.77.
   Result<AliasBuffer> create_alias_buffer(Shape shape, const Memory& memory) const;
   /// A buffer over device memory that somebody else owns, row-major unless a layout is given; `on_delete` is called once when
   /// the plugin needs it no more, also if this fails. CPU plugins want the address aligned to 64 bytes. `stream` is the
-  /// platform's stream on which the memory becomes usable, 0 for now. Wraps PJRT_Client_CreateViewOfDeviceBuffer.
+  /// platform's stream on which the memory becomes usable, 0 for now; CPU plugins have none: Unimplemented. Wraps PJRT_Client_CreateViewOfDeviceBuffer.
   Result<Buffer> create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options,
                                               std::function<void()> on_delete = {}, std::intptr_t stream = 0) const;
 
@@ -211,24 +215,24 @@ class PJRT_EXPORT Client {
 class PJRT_EXPORT AliasFulfillment {
  public:
   AliasFulfillment(AliasFulfillment&& other) noexcept
-      : client_(std::move(other.client_)), shape_(std::move(other.shape_)), raw_(std::exchange(other.raw_, nullptr)) {}
+      : alias_(std::move(other.alias_)), memory_(other.memory_), raw_(std::exchange(other.raw_, nullptr)) {}
   AliasFulfillment& operator=(AliasFulfillment&& other) noexcept;
   ~AliasFulfillment();
 
-  /// Makes `buffer` the alias's contents; consumes it. InvalidArgument for another shape or client. Wraps
-  /// PJRT_Client_FulfillAliasBuffer, since 0.77.
+  /// Makes `buffer` the alias's contents; consumes it. InvalidArgument for another shape, client or memory and for host memory used in place
+  /// that may not be written, FailedPrecondition while there are external references. Wraps PJRT_Client_FulfillAliasBuffer, since 0.77.
   Result<void> fulfill(Buffer&& buffer);
   /// Puts the alias in error.
   Result<void> fail(const Error& error);
 
   /// For the library itself.
-  AliasFulfillment(detail::Ref<detail::ClientState> client, Shape shape, abi::PJRT_FulfillAliasBufferCallback* raw) noexcept
-      : client_(std::move(client)), shape_(std::move(shape)), raw_(raw) {}
+  AliasFulfillment(detail::Ref<detail::BufferState> alias, Memory memory, abi::PJRT_FulfillAliasBufferCallback* raw) noexcept
+      : alias_(std::move(alias)), memory_(std::move(memory)), raw_(raw) {}
 
  private:
-  Result<void> tell(abi::PJRT_FulfillAliasBufferCallback* raw, detail::BufferState* buffer, const Error* error);
-  detail::Ref<detail::ClientState> client_;
-  Shape shape_;
+  Result<void> tell(detail::BufferState* buffer, const Error* error);
+  detail::Ref<detail::BufferState> alias_;
+  Memory memory_;
   abi::PJRT_FulfillAliasBufferCallback* raw_;
 };
 

@@ -99,6 +99,7 @@ class PJRT_EXPORT CompileOptions {
   CompileOptions& allow_spmd_sharding_propagation_to_output(std::vector<bool> allow);
   CompileOptions& alias_passthrough_params(bool on);
   CompileOptions& deduplicate_hlo(bool on);
+  /// Does not optimize the program: for the HLO of one that is optimized already, as `Executable::optimized_program` gives it.
   CompileOptions& run_backend_only(bool on);
   CompileOptions& allow_in_place_mlir_modification(bool on);
   /// Bytes of device memory to reckon with.
@@ -126,6 +127,7 @@ class PJRT_EXPORT CompileOptions {
   int num_partitions() const noexcept { return partitions_; }
   bool uses_spmd() const noexcept;
   bool is_portable() const noexcept;
+  bool runs_backend_only() const noexcept;
   const std::optional<DeviceAssignment>& device_assignment() const noexcept { return assignment_; }
   const std::vector<std::pair<std::string, FlagValue>>& flags() const noexcept { return flags_; }
 
@@ -140,6 +142,7 @@ class PJRT_EXPORT CompileOptions {
 
   int replicas_ = 1;
   int partitions_ = 1;
+  std::int64_t device_ordinal_ = -1;
   std::optional<DeviceAssignment> assignment_;
   std::vector<std::pair<std::string, FlagValue>> flags_;
   /// Fields by their protobuf numbers, of the message itself and of its executable_build_options.

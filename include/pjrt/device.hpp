@@ -77,6 +77,10 @@ class PJRT_EXPORT AsyncTrackingEvent {
 /// All members may be used from several threads.
 class PJRT_EXPORT Device {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Device(const Device&) noexcept = default;
+  Device& operator=(const Device&) noexcept = default;
+
   /// Wraps PJRT_DeviceDescription_Id.
   GlobalDeviceId id() const noexcept;
   /// Wraps PJRT_Device_LocalHardwareId; -1 for devices of other processes.

@@ -23,6 +23,10 @@ struct DescriptionRecord;
 /// Borrowed; it keeps its topology or client alive. All members may be used from several threads.
 class PJRT_EXPORT DeviceDescription {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  DeviceDescription(const DeviceDescription&) noexcept = default;
+  DeviceDescription& operator=(const DeviceDescription&) noexcept = default;
+
   /// Wraps PJRT_DeviceDescription_Id.
   int id() const noexcept;
   /// Wraps PJRT_DeviceDescription_ProcessIndex.

@@ -55,13 +55,16 @@ PJRT_EXPORT void release(ErrorState*) noexcept;
 /// What went wrong: a code, a message that says no less than the plugin said, the C function that said it, its payloads,
 /// and notes that the library adds (versions, places searched, what would help).
 ///
+/// Wraps PJRT_Error_Destroy: the plugin's error is read and freed at once.
+///
 /// One pointer wide; copies share an immutable state and may be used from several threads.
 class PJRT_EXPORT Error {
  public:
   Error(ErrorCode code, std::string message);
 
-  /// Never `Ok`.
+  /// Never `Ok`. Wraps PJRT_Error_GetCode.
   ErrorCode code() const noexcept;
+  /// Wraps PJRT_Error_Message.
   std::string_view message() const noexcept;
   /// The C function that failed, e.g. "PJRT_Client_Compile"; empty when the library itself refused.
   std::string_view function() const noexcept;

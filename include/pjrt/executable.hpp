@@ -64,7 +64,7 @@ using SerializedCompileOptions = detail::OwnedBytes;
 /// A compiled program, apart from devices: what it needs and gives, and how to keep it.
 ///
 /// From `pjrt::compile` it stands alone; from a LoadedExecutable it is a view that keeps that one alive. A cheap handle; copies
-/// mean the same program. All members may be used from several threads.
+/// mean the same program. Wraps PJRT_Executable_Destroy. All members may be used from several threads.
 class PJRT_EXPORT Executable {
  public:
   /// Wraps PJRT_Executable_Name.

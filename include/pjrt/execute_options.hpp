@@ -28,17 +28,20 @@ struct PJRT_MultiSlice_Config;
 /// and kept until they are done.
 class PJRT_EXPORT ExecuteContext {
  public:
-  /// Wraps PJRT_ExecuteContext_Create.
+  /// Wraps PJRT_ExecuteContext_Create and PJRT_ExecuteContext_Destroy.
   static Result<ExecuteContext> create(const Plugin& plugin);
 
   Plugin plugin() const noexcept;
   abi::PJRT_ExecuteContext* raw() const noexcept;
-  const std::shared_ptr<void>& owner() const noexcept { return state_; }
+
+  /// For the library itself.
+  std::shared_ptr<void> owner() const noexcept;
+  void attach(std::shared_ptr<void> what) const;
 
  private:
   struct State;
   explicit ExecuteContext(std::shared_ptr<State> state) noexcept;
-  std::shared_ptr<void> state_;
+  std::shared_ptr<State> state_;
 };
 
 /// What a host-send instruction of the program calls with its data. An error fails the execution. Called from threads of the plugin.

@@ -33,12 +33,14 @@ class Future {
 
   /// Waits and takes the value, or gives the error. FailedPrecondition the second time.
   Result<T> await() {
+    if (!event_.state()) return take();  // moved from
     if (auto outcome = event_.await(); !outcome) return std::unexpected(std::move(outcome).error());
     return take();
   }
 
   /// As await, but nullopt if it is not there within `timeout`; the Future stays usable.
   std::optional<Result<T>> await_for(std::chrono::nanoseconds timeout) {
+    if (!event_.state()) return take();
     std::optional<Result<void>> outcome = event_.await_for(timeout);
     if (!outcome) return std::nullopt;
     if (!*outcome) return Result<T>(std::unexpected(std::move(*outcome).error()));

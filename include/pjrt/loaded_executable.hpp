@@ -104,7 +104,7 @@ class PJRT_EXPORT Outputs {
 
 /// A compiled program on its devices, ready to run.
 ///
-/// Move-only; keeps its client alive. Const members, executions included, may be used from several threads.
+/// Move-only; keeps its client alive. Wraps PJRT_LoadedExecutable_Destroy. Const members, executions included, may be used from several threads.
 class PJRT_EXPORT LoadedExecutable {
  public:
   LoadedExecutable(LoadedExecutable&&) noexcept = default;

@@ -29,6 +29,10 @@ PJRT_EXPORT void release(ClientState*) noexcept;
 /// Borrowed from the client, which it keeps alive; a cheap value. All members may be used from several threads.
 class PJRT_EXPORT Memory {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Memory(const Memory&) noexcept = default;
+  Memory& operator=(const Memory&) noexcept = default;
+
   /// Unique within the client. Wraps PJRT_Memory_Id.
   int id() const noexcept;
   /// What sort of memory: "device". Wraps PJRT_Memory_Kind.

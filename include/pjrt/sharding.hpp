@@ -24,9 +24,10 @@ class PJRT_EXPORT Sharding {
   /// `tiles[d]` tiles along dimension d (and further, unnamed dimensions over which tiles are replicated); `partitions` are the
   /// partitions that have the tiles, in row-major order of the tiles. InvalidArgument unless the numbers fit.
   static Result<Sharding> tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions, std::size_t rank);
-  /// A serialized xla.OpSharding, for an array of `rank` dimensions. Unimplemented for manual and unreduced subgroups.
+  /// A serialized xla.OpSharding, for an array of `rank` dimensions. Unimplemented for manual, unreduced and unknown ones.
   static Result<Sharding> parse(std::string_view proto, std::size_t rank);
-  /// XLA's text: "{replicated}", "{maximal device=0}", "{devices=[2,2]<=[4]}", "{devices=[2,1,2]0,2,1,3 last_tile_dim_replicate}".
+  /// The same from XLA's text: "{replicated}", "{maximal device=0}", "{devices=[2,2]<=[4]}",
+  /// "{devices=[2,1,2]0,2,1,3 last_tile_dim_replicate}".
   static Result<Sharding> parse_text(std::string_view text, std::size_t rank);
 
   bool is_replicated() const noexcept { return kind_ == Kind::Replicated; }
@@ -49,7 +50,7 @@ class PJRT_EXPORT Sharding {
   std::vector<std::int64_t> partitions_;  // of the tiles; of Maximal: the one
 };
 
-/// "replicated", "on partition 0", "2x2 tiles on partitions 0,1,2,3", "2 tiles of 4 copies on partitions 0,1,2,3,4,5,6,7".
+/// "replicated", "on partition 0", "2x2 tiles on partitions 0,1,2,3".
 PJRT_EXPORT std::string to_string(const Sharding& sharding);
 
 }  // namespace pjrt

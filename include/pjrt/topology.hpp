@@ -36,9 +36,13 @@ using SerializedTopology = detail::OwnedBytes;
 /// Devices to compile for, whether they are here or not.
 ///
 /// Made by name, read back from bytes, or a client's own (which it keeps alive, and does not own). A cheap handle; copies mean the
-/// same topology. All members may be used from several threads.
+/// same topology. Wraps PJRT_TopologyDescription_Destroy. All members may be used from several threads.
 class PJRT_EXPORT Topology {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Topology(const Topology&) noexcept = default;
+  Topology& operator=(const Topology&) noexcept = default;
+
   /// By the plugin's name for it: libtpu knows "v5e:2x2" and the like; InvalidArgument for an empty name, which it would take for
   /// another. The CUDA plugin is told by options: "topology" ("1 x 1 x 1") and "target_config". Unimplemented on CPU plugins.
   /// Wraps PJRT_TopologyDescription_Create.

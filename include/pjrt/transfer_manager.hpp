@@ -47,24 +47,24 @@ class PJRT_EXPORT TransferManager {
  public:
   TransferManager(TransferManager&&) noexcept;
   TransferManager& operator=(TransferManager&&) noexcept;
-  /// Wraps PJRT_AsyncHostToDeviceTransferManager_Destroy.
+  /// Wraps PJRT_AsyncHostToDeviceTransferManager_Destroy, since 0.60.
   ~TransferManager();
 
-  /// Wraps PJRT_AsyncHostToDeviceTransferManager_BufferCount.
+  /// Wraps PJRT_AsyncHostToDeviceTransferManager_BufferCount, since 0.62.
   Result<std::size_t> buffer_count() const;
-  /// Bytes in device memory. Wraps PJRT_AsyncHostToDeviceTransferManager_BufferSize.
+  /// Bytes in device memory. Wraps PJRT_AsyncHostToDeviceTransferManager_BufferSize, since 0.62.
   Result<std::size_t> buffer_size(std::size_t index) const;
-  /// Wraps PJRT_AsyncHostToDeviceTransferManager_Device.
+  /// Wraps PJRT_AsyncHostToDeviceTransferManager_Device, since 0.62.
   Result<Device> device() const;
   /// The shapes it was made with.
   std::span<const ShapeSpec> specs() const noexcept;
 
   /// Takes a buffer out, full or not. FailedPrecondition the second time. Wraps
-  /// PJRT_AsyncHostToDeviceTransferManager_RetrieveBuffer.
+  /// PJRT_AsyncHostToDeviceTransferManager_RetrieveBuffer, since 0.62.
   Result<Buffer> retrieve_buffer(std::size_t index);
 
   /// Copies bytes, as the device has them, to `offset`; in any order. `last` says that no more will come for this buffer. The chunk's
-  /// memory is kept until it is done. Ready when it is. Wraps PJRT_AsyncHostToDeviceTransferManager_TransferData.
+  /// memory is kept until it is done. Ready when it is. Wraps PJRT_AsyncHostToDeviceTransferManager_TransferData, since 0.62.
   Event transfer_data(std::size_t index, Chunk chunk, std::int64_t offset, bool last);
   /// Appends a chunk behind the one before; the one that fills the buffer is the last.
   Event add(std::size_t index, Chunk chunk);
@@ -73,18 +73,19 @@ class PJRT_EXPORT TransferManager {
   /// Copies a whole array; its memory is kept until it is done. InvalidArgument for another shape. Wraps
   /// PJRT_AsyncHostToDeviceTransferManager_TransferLiteral, since 0.83.
   Event transfer_literal(std::size_t index, HostBuffer array);
-  /// Fills every buffer with the array of its index and retrieves all. Ready when all are on the device.
+  /// Fills every buffer with the array of its index, whatever its layout, and retrieves all. Ready when all are on the device.
   Future<std::vector<Buffer>> transfer_all(std::vector<HostBuffer> arrays);
 
   /// Puts a buffer in error; FailedPrecondition if it is full or in error already. Wraps
-  /// PJRT_AsyncHostToDeviceTransferManager_SetBufferError.
+  /// PJRT_AsyncHostToDeviceTransferManager_SetBufferError, since 0.62.
   Result<void> set_buffer_error(std::size_t index, const Error& error);
-  /// For the plugin's own use. Wraps PJRT_AsyncHostToDeviceTransferManager_AddMetadata.
+  /// For the plugin's own use. Wraps PJRT_AsyncHostToDeviceTransferManager_AddMetadata, since 0.62.
   Result<void> add_metadata(std::span<const std::pair<std::string, std::string>> metadata);
 
   /// One buffer, filled with bytes. Must not outlive the manager.
   RawTransfer raw(std::size_t index) noexcept;
-  /// One buffer, filled with elements. InvalidArgument if T is not its element type. Must not outlive the manager.
+  /// One buffer, filled with elements. InvalidArgument if T is not its element type, Unimplemented if it is not known to lie row-major
+  /// on the device. Must not outlive the manager.
   template <HostElement T>
   Result<TypedTransfer<T>> typed(std::size_t index);
 
@@ -93,8 +94,11 @@ class PJRT_EXPORT TransferManager {
   explicit TransferManager(std::unique_ptr<State> state) noexcept;
 
  private:
+  /// FailedPrecondition if it was moved from, OutOfRange if there is no buffer `index`.
+  Result<State*> state() const;
+  Result<State*> state(std::size_t index) const;
   Result<void> check_typed(std::size_t index, ElementType type) const;
-  Chunk to_device_form(std::size_t index, HostBuffer elements) const;
+  Event add_elements(std::size_t index, HostBuffer elements);
   template <HostElement T>
   friend class TypedTransfer;
   std::unique_ptr<State> state_;
@@ -117,7 +121,7 @@ class RawTransfer {
 };
 
 /// The elements of one buffer of a TransferManager, in row-major order. Elements narrower than a byte are packed on the way; all
-/// chunks but the last must then fill whole bytes.
+/// chunks but the last must then fill whole bytes: InvalidArgument otherwise.
 template <HostElement T>
 class TypedTransfer {
  public:
@@ -127,7 +131,7 @@ class TypedTransfer {
     const auto count = static_cast<std::int64_t>(elements.size());
     Result<HostBuffer> array = HostBuffer::from_vector(std::move(elements), {count});
     if (!array) return Event::ready(std::unexpected(std::move(array).error()));
-    return manager_->add(index_, manager_->to_device_form(index_, *std::move(array)));
+    return manager_->add_elements(index_, *std::move(array));
   }
   Result<Buffer> retrieve() { return manager_->retrieve_buffer(index_); }
 

@@ -7,6 +7,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/layout_probe.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 
@@ -58,8 +59,16 @@ Result<BufferState*> live(const Buffer& buffer) {
   return state;
 }
 
+Result<void> check_fulfilled(BufferState& state) {
+  if (!state.promised) return {};
+  const Event ready = Buffer(Ref<BufferState>::share(&state)).ready();
+  if (ready.is_ready()) return ready.outcome();
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias " + pjrt::to_string(state.shape) + " has not been fulfilled yet"));
+}
+
 Result<std::optional<MemoryLayout>> layout_of(BufferState& state) {
-  const std::lock_guard lock(state.mutex);
+  if (state.layout_known.load(std::memory_order_acquire)) return state.layout;
+  const std::lock_guard lock(state.layout_mutex);
   if (!state.layout_known) {
     PJRT_TRY(const auto args, call<fn::PJRT_Buffer_GetMemoryLayout>(state.plugin(), {.buffer = state.raw}));
     PJRT_TRY(MemoryLayout layout, from_c(args.layout));
@@ -82,8 +91,10 @@ abi::PJRT_Buffer* Buffer::raw() const noexcept { return state_ ? state_->raw : n
 Client Buffer::client() const { return Client(state_->client); }
 
 Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) {
+  if (raw == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no buffer to adopt: it is null"));
   const detail::Ref<detail::ClientState>& state = client.state();
   Buffer buffer = detail::make_buffer(state, raw, {}, nullptr, detail::UnknownLayout{}, true);  // owns it from here on
+  buffer.state()->promised = true;  // nobody knows where it comes from
   PJRT_TRY(const auto type, detail::call<fn::PJRT_Buffer_ElementType>(*state->plugin, {.buffer = raw}));
   PJRT_TRY(const auto dims, detail::call<fn::PJRT_Buffer_Dimensions>(*state->plugin, {.buffer = raw}));
   buffer.state()->shape = Shape{detail::from_c(type.type), Dimensions(std::span(dims.dims, dims.num_dims))};
@@ -126,7 +137,7 @@ Device Buffer::device() const {
 }
 
 Result<Memory> Buffer::memory() const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from"));
+  if (raw() == nullptr) PJRT_CHECK(detail::live(*this));  // moved from, or let go by a prepared execution
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_Memory>(state_->plugin(), {.buffer = state_->raw}));
   const auto it = state_->client->memory_by_raw.find(args.memory);
   if (it == state_->client->memory_by_raw.end()) {
@@ -136,7 +147,7 @@ Result<Memory> Buffer::memory() const {
 }
 
 Result<bool> Buffer::is_on_cpu() const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from"));
+  if (raw() == nullptr) PJRT_CHECK(detail::live(*this));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_IsOnCpu>(state_->plugin(), {.buffer = state_->raw}));
   return args.is_on_cpu;
 }
@@ -165,46 +176,69 @@ Event Buffer::ready() const {
 
 Result<std::uintptr_t> Buffer::unsafe_pointer() const {
   PJRT_TRY(const detail::BufferState* b, detail::live(*this));
+  if (b->promised) PJRT_CHECK(ready().await());
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_UnsafePointer>(b->plugin(), {.buffer = b->raw}));
   return args.buffer_pointer;
 }
 
 namespace {
 
-std::unexpected<Error> other_plugin(const detail::PluginState& mine, const detail::PluginState& theirs) {
-  return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to plugin " + Plugin(&mine).description() +
-                                                               ", the destination to plugin " + Plugin(&theirs).description() +
-                                                               "; copy through the host"));
+/// Checks what plugins do not look at before they copy.
+Result<detail::BufferState*> check_copy(const Buffer& buffer, const detail::Ref<detail::ClientState>& to) {
+  PJRT_TRY(detail::BufferState* b, detail::live(buffer));
+  if (!to) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination was moved from"));
+  if (to->plugin != b->client->plugin) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to plugin " + Plugin(b->client->plugin).description() +
+                                                                 ", the destination to plugin " + Plugin(to->plugin).description() +
+                                                                 "; copy through the host"));
+  }
+  PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
+  if (!special || !b->client->is_cpu) return b;
+  PJRT_TRY(const bool honoured, detail::honours_layouts(*b->client));
+  if (honoured) return b;
+  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(b->client->plugin).description() +
+                                                             " does not honour layouts: its copies of buffers that are not row-major may come out transposed")
+                             .with_note("to_host and upload copy it through the host"));
+}
+
+/// The copy as a handle. Some plugins forget in it which dimensions are dynamic.
+Result<Buffer> make_copy(detail::BufferState& from, const detail::Ref<detail::ClientState>& to, abi::PJRT_Buffer* raw, const detail::DeviceRecord* device) {
+  PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(from));
+  const detail::KnownLayout layout = special ? detail::KnownLayout(detail::UnknownLayout{}) : detail::RowMajor{};
+  Buffer copy = detail::make_buffer(to, raw, from.shape, device, layout, from.may_be_dynamic);
+  if (!from.may_be_dynamic) return copy;
+  PJRT_TRY(const auto before, detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(from.plugin(), {.buffer = from.raw}));
+  PJRT_TRY(const auto after, detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(from.plugin(), {.buffer = raw}));
+  if (before.num_dynamic_dims == after.num_dynamic_dims) return copy;
+  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(to->plugin).description() + " loses the dynamic size of " +
+                                                             pjrt::to_string(from.shape) + " in a copy")
+                             .with_note("to_host and upload copy it through the host"));
 }
 
 }  // namespace
 
 Result<Buffer> Buffer::copy_to_device(const Device& device) const {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
-  const detail::Ref<detail::ClientState>& to = device.client_state();
-  if (to->plugin != b->client->plugin) return other_plugin(*b->client->plugin, *to->plugin);
-  PJRT_TRY(std::optional<MemoryLayout> special, detail::layout_of(*b));
+  PJRT_TRY(detail::BufferState* b, check_copy(*this, device.client_state()));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_CopyToDevice>(b->plugin(), {.buffer = b->raw, .dst_device = device.raw()}));
-  return detail::make_buffer(to, args.dst_buffer, b->shape, device.record(),
-                             special ? detail::KnownLayout(detail::UnknownLayout{}) : detail::RowMajor{}, b->may_be_dynamic);
+  return make_copy(*b, device.client_state(), args.dst_buffer, device.record());
 }
 
 Result<Buffer> Buffer::copy_to_memory(const Memory& memory) const {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
-  const detail::Ref<detail::ClientState>& to = memory.client_state();
-  if (to->plugin != b->client->plugin) return other_plugin(*b->client->plugin, *to->plugin);
-  PJRT_TRY(std::optional<MemoryLayout> special, detail::layout_of(*b));
+  PJRT_TRY(detail::BufferState* b, check_copy(*this, memory.client_state()));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_CopyToMemory>(b->plugin(), {.buffer = b->raw, .dst_memory = memory.raw()}));
-  return detail::make_buffer(to, args.dst_buffer, b->shape, nullptr,
-                             special ? detail::KnownLayout(detail::UnknownLayout{}) : detail::RowMajor{}, b->may_be_dynamic);
+  return make_copy(*b, memory.client_state(), args.dst_buffer, nullptr);
 }
 
 Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && {
   PJRT_TRY(detail::BufferState* b, detail::live(*this));
-  if (const auto bad = element_count(shape.dims); !bad) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the dimensions " + pjrt::to_string(shape.dims)));
+  PJRT_CHECK(detail::check_shape(b->plugin(), shape));
+  if (layout) PJRT_CHECK(detail::check_rank(shape, *layout));
+  if (b->may_be_dynamic) {
+    PJRT_TRY(const std::vector<std::size_t> dynamic, dynamic_dimension_indices());
+    if (!dynamic.empty()) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "the size of the buffer " + pjrt::to_string(b->shape) + " is dynamic; what lies behind its elements is no array"));
+    }
   }
-  PJRT_CHECK(detail::check_element_type(b->plugin(), shape.type));
   detail::MemoryLayoutC layout_c(layout.value_or(Layout::row_major(shape.rank())));
   abi::PJRT_Buffer_Bitcast_Args args{};
   args.buffer = b->raw;
@@ -212,11 +246,13 @@ Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && {
   args.dims = shape.dims.data();
   args.num_dims = shape.rank();
   args.device_layout = layout ? layout_c.get() : nullptr;
-  PJRT_CHECK(detail::call<fn::PJRT_Buffer_Bitcast>(b->plugin(), args));
-  b->consumed.store("bitcast", std::memory_order_release);
+  PJRT_CHECK(detail::consume(*b, "bitcast", [&] { return detail::call<fn::PJRT_Buffer_Bitcast>(b->plugin(), args); }));
   detail::KnownLayout known = detail::UnknownLayout{};
   if (layout) known = MemoryLayout(*std::move(layout));
-  return detail::make_buffer(b->client, args.out_buffer, std::move(shape), b->device, std::move(known));
+  Buffer result = detail::make_buffer(b->client, args.out_buffer, std::move(shape), b->device, std::move(known));
+  result.state()->promised = b->promised;
+  result.state()->read_only_memory = b->read_only_memory;
+  return result;
 }
 
 }  // namespace pjrt

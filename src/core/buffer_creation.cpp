@@ -21,18 +21,8 @@ namespace {
 /// The layout asked for, or row-major: some plugins abort, and others never become usable, when none is given.
 Result<Layout> explicit_layout(detail::ClientState& client, const Shape& shape, const std::optional<MemoryLayout>& wanted) {
   if (!wanted) return Layout::row_major(shape.rank());
-  const auto* tiled = std::get_if<Layout>(&*wanted);
-  if (tiled == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "a new buffer's layout is an order of dimensions, not strides"));
-  if (tiled->rank() != shape.rank()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "layout " + to_string(*tiled) + " for an array of shape " + to_string(shape)));
-  }
-  if (!tiled->is_row_major()) {
-    PJRT_TRY(const bool honoured, detail::honours_layouts(client));
-    if (!honoured) {
-      return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(client.plugin).description() + " does not honour layouts other than row-major"));
-    }
-  }
-  return *tiled;
+  PJRT_CHECK(detail::check_layout_of_new(client, shape, *wanted));
+  return std::get<Layout>(*wanted);
 }
 
 }  // namespace
@@ -41,7 +31,7 @@ Result<Buffer> Client::create_uninitialized_buffer(Shape shape, const UploadOpti
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   PJRT_TRY(const detail::Placement placement, detail::place(state_, options.device, options.memory));
   PJRT_TRY(Layout layout, explicit_layout(*state_, shape, options.layout));
-  detail::MemoryLayoutC c_layout(layout);
+  detail::MemoryLayoutC c_layout(layout, shape.type);
   abi::PJRT_Client_CreateUninitializedBuffer_Args args{};
   args.client = state_->raw;
   args.shape_dims = shape.dims.data();
@@ -79,6 +69,10 @@ Result<Buffer> Client::create_error_buffer(const Error& error, Shape shape, cons
 
 Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memory) const {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
+  if (is_packed(shape.type)) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "an alias of type " + std::string(name(shape.type)) +
+                                                               " could never be fulfilled: C has no words for the layout of elements that share bytes"));
+  }
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   Layout layout = Layout::row_major(shape.rank());
   detail::MemoryLayoutC c_layout(layout);
@@ -90,13 +84,16 @@ Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memor
   args.shape_element_type = detail::to_c(shape.type);
   args.shape_layout = c_layout.get();
   PJRT_CHECK(detail::call<fn::PJRT_Client_CreateAliasBuffer>(*state_->plugin, args));
-  AliasFulfillment fulfillment(state_, shape, args.fulfill_alias_buffer_cb);
-  return AliasBuffer(detail::make_buffer(state_, args.alias_buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout))), std::move(fulfillment));
+  Buffer alias = detail::make_buffer(state_, args.alias_buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
+  alias.state()->promised = true;
+  AliasFulfillment fulfillment(alias.state(), memory, args.fulfill_alias_buffer_cb);
+  return AliasBuffer(std::move(alias), std::move(fulfillment));
 }
 
-Result<void> AliasFulfillment::tell(abi::PJRT_FulfillAliasBufferCallback* raw, detail::BufferState* buffer, const Error* error) {
+Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* error) {
+  const detail::ClientState& client = *memory_.client_state();
   abi::PJRT_Client_FulfillAliasBuffer_Args args{};
-  args.client = client_->raw;
+  args.client = client.raw;
   args.buffer = buffer != nullptr ? buffer->raw : nullptr;
   std::string message;
   if (error != nullptr) {
@@ -105,32 +102,47 @@ Result<void> AliasFulfillment::tell(abi::PJRT_FulfillAliasBufferCallback* raw, d
     args.error_message = message.data();
     args.error_message_size = message.size();
   }
-  args.fulfill_alias_buffer_cb = raw;
-  return detail::call<fn::PJRT_Client_FulfillAliasBuffer>(*client_->plugin, args);
+  args.fulfill_alias_buffer_cb = std::exchange(raw_, nullptr);
+  alias_ = {};
+  return detail::call<fn::PJRT_Client_FulfillAliasBuffer>(*client.plugin, args);
 }
 
 Result<void> AliasFulfillment::fulfill(Buffer&& buffer) {
   if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
   PJRT_TRY(detail::BufferState* b, detail::live(buffer));
-  if (!(b->client == client_)) return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to another client than the alias"));
-  if (b->shape != shape_) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer is " + to_string(b->shape) + ", the alias " + to_string(shape_)));
+  if (!(b->client == memory_.client_state())) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to another client than the alias"));
+  }
+  if (b == alias_.get()) return std::unexpected(Error(ErrorCode::InvalidArgument, "an alias cannot be fulfilled with itself"));
+  if (b->shape != alias_->shape) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer is " + to_string(b->shape) + ", the alias " + to_string(alias_->shape)));
+  }
+  PJRT_TRY(const Memory memory, buffer.memory());
+  if (!(memory == memory_)) {  // older plugins would not notice
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer lies in memory " + memory.to_string() + ", the alias in " + memory_.to_string()));
   }
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   if (special) return std::unexpected(Error(ErrorCode::InvalidArgument, "the alias is row-major, the buffer is not"));
-  PJRT_CHECK(tell(std::exchange(raw_, nullptr), b, nullptr));
-  b->consumed.store("used to fulfil an alias", std::memory_order_release);
-  return {};
+  if (b->read_only_memory != nullptr) {
+    const Result<std::uintptr_t> address = buffer.unsafe_pointer();
+    if (address && *address == reinterpret_cast<std::uintptr_t>(b->read_only_memory)) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer lies in host memory that may not be written, and an alias may be donated")
+                                 .with_note("copy_to_memory gives a copy that can fulfil it; so does upload"));
+    }
+  }
+  return detail::consume(*b, "used to fulfil an alias", [&] { return tell(b, nullptr); });
 }
 
 Result<void> AliasFulfillment::fail(const Error& error) {
   if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
-  return tell(std::exchange(raw_, nullptr), nullptr, &error);
+  const Result<void> told = tell(nullptr, &error);
+  if (!told && told.error().code() != error.code()) return told;  // plugins answer with the error they were told
+  return {};
 }
 
 AliasFulfillment& AliasFulfillment::operator=(AliasFulfillment&& other) noexcept {
-  std::swap(client_, other.client_);
-  std::swap(shape_, other.shape_);
+  std::swap(alias_, other.alias_);
+  std::swap(memory_, other.memory_);
   std::swap(raw_, other.raw_);
   return *this;
 }
@@ -138,7 +150,7 @@ AliasFulfillment& AliasFulfillment::operator=(AliasFulfillment&& other) noexcept
 AliasFulfillment::~AliasFulfillment() {
   if (raw_ == nullptr) return;
   const Error abandoned(ErrorCode::Cancelled, "the alias was abandoned before it was fulfilled");
-  (void)tell(std::exchange(raw_, nullptr), nullptr, &abandoned);
+  (void)tell(nullptr, &abandoned);
 }
 
 Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options, std::function<void()> on_delete,
@@ -149,14 +161,18 @@ Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape 
       if (callback) detail::run_guarded("a deleter", callback);
     }
   };
-  auto deleter = std::make_unique<Deleter>(std::move(on_delete));  // called whatever happens
+  using Shared = std::shared_ptr<Deleter>;
+  const auto deleter = std::make_shared<Deleter>(std::move(on_delete));  // called once, whatever happens
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   PJRT_TRY(const detail::Placement placement, detail::place(state_, options.device, options.memory));
   PJRT_TRY(Layout layout, explicit_layout(*state_, shape, options.layout));
+  if (device_pointer == nullptr && element_count(shape.dims) != 0) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the address of the device memory for " + to_string(shape) + " is null"));
+  }
   if (state_->is_cpu && stream != 0) {
     return std::unexpected(Error(ErrorCode::Unimplemented, "CPU plugins have no streams"));
   }
-  detail::MemoryLayoutC c_layout(layout);
+  detail::MemoryLayoutC c_layout(layout, shape.type);
   abi::PJRT_Client_CreateViewOfDeviceBuffer_Args args{};
   args.client = state_->raw;
   args.device_buffer_ptr = device_pointer;
@@ -166,14 +182,17 @@ Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape 
   args.layout = c_layout.get();
   args.device = placement.device;
   args.memory = placement.memory;
-  args.on_delete_callback_arg = deleter.get();
+  auto held_by_plugin = std::make_unique<Shared>(deleter);
+  args.on_delete_callback_arg = held_by_plugin.get();
   args.on_delete_callback = [](void*, void* user) {  // never null: plugins call it without looking
     const detail::InCallback here;
-    delete static_cast<Deleter*>(user);
+    delete static_cast<Shared*>(user);
   };
   args.stream = stream;
-  PJRT_CHECK(detail::call<fn::PJRT_Client_CreateViewOfDeviceBuffer>(*state_->plugin, args));
-  (void)deleter.release();
+  const Result<void> made = detail::call<fn::PJRT_Client_CreateViewOfDeviceBuffer>(*state_->plugin, args);
+  const bool called = deleter.use_count() == 1;  // some plugins call it and then refuse, others only refuse
+  if (made || called) (void)held_by_plugin.release();
+  PJRT_CHECK(made);
   return detail::make_buffer(state_, args.buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
 }
 

@@ -14,7 +14,9 @@ namespace fn = abi::fn;
 
 Result<ExternalReference> Buffer::external_reference() const {
   PJRT_TRY(detail::BufferState* b, detail::live(*this));
-  const std::lock_guard lock(b->mutex);
+  if (b->promised) PJRT_CHECK(ready().await());
+  const std::lock_guard lock(b->references_mutex);
+  PJRT_CHECK(detail::check_live(*b));
   abi::PJRT_Buffer_IncreaseExternalReferenceCount_Args args{};
   args.buffer = b->raw;
   PJRT_CHECK(detail::call<fn::PJRT_Buffer_IncreaseExternalReferenceCount>(b->plugin(), args));
@@ -24,7 +26,7 @@ Result<ExternalReference> Buffer::external_reference() const {
 
 Result<void*> ExternalReference::device_pointer() const {
   if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the external reference was moved from"));
-  const std::lock_guard lock(state_->mutex);
+  const std::lock_guard lock(state_->references_mutex);
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Buffer_OpaqueDeviceMemoryDataPointer>(state_->plugin(), {.buffer = state_->raw}));
   return args.device_memory_ptr;
@@ -33,7 +35,7 @@ Result<void*> ExternalReference::device_pointer() const {
 void ExternalReference::drop() noexcept {
   if (!state_) return;
   {
-    const std::lock_guard lock(state_->mutex);
+    const std::lock_guard lock(state_->references_mutex);
     --state_->external_references;
     detail::call_quietly<fn::PJRT_Buffer_DecreaseExternalReferenceCount>(state_->plugin(), {.buffer = state_->raw});
   }
@@ -115,15 +117,18 @@ Result<DonatedBuffer> Buffer::donate_with_control_dependency() && {
   PJRT_TRY(detail::BufferState* b, detail::live(*this));
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   auto pending = std::make_unique<ControlDependency::Pending>();
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_DonateWithControlDependency>(b->plugin(), {.buffer = b->raw}));
+  PJRT_TRY(const auto args, detail::consume(*b, "donated with a control dependency", [&] {
+             return detail::call<fn::PJRT_Buffer_DonateWithControlDependency>(b->plugin(), {.buffer = b->raw});
+           }));
   pending->client = b->client;
   pending->callback_data = args.callback_data;
   pending->callback = args.dependency_ready_callback;
-  b->consumed.store("donated with a control dependency", std::memory_order_release);
   detail::KnownLayout layout = detail::RowMajor{};
   if (special) layout = *special;
-  return DonatedBuffer(detail::make_buffer(b->client, args.out_buffer, b->shape, b->device, std::move(layout), b->may_be_dynamic),
-                       ControlDependency(std::move(pending)));
+  Buffer donated = detail::make_buffer(b->client, args.out_buffer, b->shape, b->device, std::move(layout), b->may_be_dynamic);
+  donated.state()->promised = b->promised;
+  donated.state()->read_only_memory = b->read_only_memory;
+  return DonatedBuffer(std::move(donated), ControlDependency(std::move(pending)));
 }
 
 }  // namespace pjrt

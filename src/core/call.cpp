@@ -1,6 +1,7 @@
 #include "core/call.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <string>
 #include <vector>
@@ -58,6 +59,17 @@ Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_
 
   if (!payloads.empty()) result = std::move(result).with_payloads(std::move(payloads));
   return std::move(result).with_function(function);
+}
+
+std::size_t wanted_size(const Error& error, std::size_t sent) {
+  constexpr std::string_view kExpected = "expected ";
+  const std::string_view text = error.message();
+  if (error.code() != ErrorCode::InvalidArgument || text.find("size") == std::string_view::npos) return 0;
+  const std::size_t at = text.find(kExpected);
+  if (at == std::string_view::npos) return 0;
+  std::size_t wanted = 0;
+  std::from_chars(text.data() + at + kExpected.size(), text.data() + text.size(), wanted);
+  return wanted > sent ? wanted : 0;
 }
 
 Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noexcept {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "core/plugin_state.hpp"
+#include "core/timeline.hpp"
 #include "pjrt/abi/functions.hpp"
 #include "pjrt/error.hpp"
 
@@ -63,6 +65,7 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
       if (auto ok = refuse_newer_fields(plugin, &args, abi::newer_fields<Args>, F::info.name); !ok) return ok;
     }
   }
+  const CallTimer timer(F::info.name);
   return guarded(plugin, F::info.name, [&]() -> Result<void> {
     if constexpr (F::fallible) {
       if (abi::PJRT_Error* error = function(&args); error != nullptr) [[unlikely]] {
@@ -80,6 +83,54 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
 template <class F>
 Result<typename F::Args> call(const PluginState& plugin, typename F::Args&& args) {
   if (auto ok = call<F>(plugin, args); !ok) return std::unexpected(std::move(ok).error());
+  return args;
+}
+
+/// Zeros behind an extension function's arguments: newer plugins may read more than we know of.
+template <class Args>
+struct Padded {
+  Args args{};
+  std::byte zeros[64] = {};
+};
+
+/// The size that a refusal of arguments asks for, "Unexpected X size: expected N, got M"; 0 if it is none or asks for less.
+std::size_t wanted_size(const Error& error, std::size_t sent);
+
+/// As `call`, for a function of an extension. Arguments of extensions grow between versions without notice: they are handed over
+/// with zeros behind them, and a refusal that names a larger size is answered once with that size.
+template <class F>
+Result<void> call_extension(const PluginState& plugin, typename F::Args& args) {
+  using Args = typename F::Args;
+  using Extension = typename F::Extension;
+  const auto* extension = plugin.extension<Extension>(abi::extension_type_of<Extension>);
+  const auto function = extension != nullptr ? extension->*F::slot : nullptr;
+  if (function == nullptr) [[unlikely]] return std::unexpected(absent_function(plugin, abi::extension_type_of<Extension>, F::info));
+  Padded<Args> padded;
+  padded.args = args;
+  const auto attempt = [&](std::size_t size) {
+    if constexpr (abi::struct_size<Args> != 0) padded.args.struct_size = size;
+    return guarded(plugin, F::info.function, [&]() -> Result<void> {
+      if constexpr (F::fallible) {
+        if (abi::PJRT_Error* error = function(&padded.args); error != nullptr) return std::unexpected(take_error(plugin, error, F::info.function));
+      } else {
+        function(&padded.args);
+      }
+      return {};
+    });
+  };
+  const CallTimer timer(F::info.function);
+  Result<void> result = attempt(abi::struct_size<Args>);
+  if (!result) {
+    const std::size_t wanted = wanted_size(result.error(), abi::struct_size<Args>);
+    if (wanted > abi::struct_size<Args> && wanted <= sizeof padded) result = attempt(wanted);
+  }
+  args = padded.args;
+  return result;
+}
+
+template <class F>
+Result<typename F::Args> call_extension(const PluginState& plugin, typename F::Args&& args) {
+  if (auto ok = call_extension<F>(plugin, args); !ok) return std::unexpected(std::move(ok).error());
   return args;
 }
 

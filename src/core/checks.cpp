@@ -25,4 +25,9 @@ Result<void> check_shape(const PluginState& plugin, const Shape& shape) {
   return {};
 }
 
+Result<void> check_rank(const Shape& shape, const Layout& layout) {
+  if (layout.rank() == shape.rank()) return {};
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "layout " + to_string(layout) + " for an array of shape " + to_string(shape)));
+}
+
 }  // namespace pjrt::detail

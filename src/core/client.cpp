@@ -1,5 +1,6 @@
 #include "pjrt/client.hpp"
 
+#include <climits>
 #include <utility>
 
 #include "core/call.hpp"
@@ -70,7 +71,11 @@ Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int
   if (num_replicas < 1 || num_partitions < 1) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a device assignment has at least one replica and one partition"));
   }
-  std::vector<int> ids(static_cast<std::size_t>(num_replicas) * static_cast<std::size_t>(num_partitions));
+  const std::int64_t count = std::int64_t{num_replicas} * num_partitions;
+  if (count > INT_MAX) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "there are not " + std::to_string(count) + " device ids"));
+  }
+  std::vector<int> ids(static_cast<std::size_t>(count));
   PJRT_CHECK(detail::call<fn::PJRT_Client_DefaultDeviceAssignment>(*state_->plugin, {.client = state_->raw,
                                                                                      .num_replicas = num_replicas,
                                                                                      .num_partitions = num_partitions,
@@ -82,6 +87,10 @@ Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int
 Result<void> Client::update_global_process_info(std::span<const ProcessInfo> processes) const {
   std::vector<abi::PJRT_ProcessInfo> infos;
   for (const ProcessInfo& p : processes) {
+    if (p.state < ProcessInfo::State::Unspecified || p.state > ProcessInfo::State::Error) {  // plugins abort
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "task " + std::to_string(p.task_id) + " is in state " +
+                                                                   std::to_string(std::to_underlying(p.state)) + ", which there is not"));
+    }
     abi::PJRT_ProcessInfo& info = infos.emplace_back();
     info.struct_size = abi::struct_size<abi::PJRT_ProcessInfo>;
     info.task_id = p.task_id;

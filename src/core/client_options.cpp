@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,34 +14,42 @@ namespace {
 
 enum class Kind { String, Int64, Int64List, Float, Bool };
 
+/// Plugins take integers for 32-bit ones without looking: what does not fit comes out as another number.
+struct Range {
+  std::int64_t least = INT64_MIN;
+  std::int64_t most = INT64_MAX;
+};
+
 struct KnownOption {
   std::string_view name;
   Kind kind;
-  bool cpu;
+  Range range = {};
 };
+
+constexpr std::string_view kCpuDeviceCount = "cpu_device_count";
 
 constexpr KnownOption kKnown[] = {
-    {"cpu_device_count", Kind::Int64, true},
-    {"asynchronous", Kind::Bool, true},
-    {"process_id", Kind::Int64, true},
-    {"platform_name", Kind::String, false},
-    {"allocator", Kind::String, false},
-    {"memory_fraction", Kind::Float, false},
-    {"preallocate", Kind::Bool, false},
-    {"collective_memory_size", Kind::Int64, false},
-    {"visible_devices", Kind::Int64List, false},
-    {"node_id", Kind::Int64, false},
-    {"num_nodes", Kind::Int64, false},
-    {"should_stage_host_to_device_transfers", Kind::Bool, false},
-    {"abort_collectives_on_failure", Kind::Bool, false},
-    {"use_tfrt_gpu_client", Kind::Bool, false},
-    {"enable_mock_nccl", Kind::Bool, false},
-    {"mock_gpu_topology", Kind::String, false},
-    {"partition_index", Kind::Int64, false},
-    {"max_inflight_computations", Kind::Int64, false},
+    {kCpuDeviceCount, Kind::Int64, {1, INT32_MAX}},
+    {"asynchronous", Kind::Bool},
+    {"process_id", Kind::Int64, {0, INT32_MAX / 2048}},  // device ids are 2048 * process_id + i
+    {"platform_name", Kind::String},
+    {"allocator", Kind::String},
+    {"memory_fraction", Kind::Float},
+    {"preallocate", Kind::Bool},
+    {"collective_memory_size", Kind::Int64},
+    {"visible_devices", Kind::Int64List},
+    {"node_id", Kind::Int64},
+    {"num_nodes", Kind::Int64},
+    {"should_stage_host_to_device_transfers", Kind::Bool},
+    {"abort_collectives_on_failure", Kind::Bool},
+    {"use_tfrt_gpu_client", Kind::Bool},
+    {"enable_mock_nccl", Kind::Bool},
+    {"mock_gpu_topology", Kind::String},
+    {"partition_index", Kind::Int64},
+    {"max_inflight_computations", Kind::Int64},
 };
 
-constexpr Version kCpuPluginsCheckNames{0, 107};  // 0.106 is known to ignore, 0.115 to refuse
+constexpr Version kCpuPluginsCheckNames{0, 107};  // 0.106 knows one option and ignores others, 0.115 refuses them
 
 std::string_view kind_text(Kind kind) {
   constexpr std::string_view kTexts[] = {"a string", "an integer", "a list of integers", "a number", "a bool"};
@@ -60,8 +69,9 @@ Result<NamedValues> check_client_options(const NamedValues& options) {
         return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + option.name + "' takes " + std::string(kind_text(known->kind)) +
                                                                      ", not " + to_string(value) + " (" + std::string(kind_name(value)) + ")"));
       }
-      if (option.name == "cpu_device_count" && *value.int64() < 1) {
-        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option 'cpu_device_count' is " + to_string(value) + "; there is at least one device"));
+      if (const std::int64_t* i = value.int64(); i != nullptr && (*i < known->range.least || *i > known->range.most)) {
+        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + option.name + "' is " + to_string(value) + "; it lies between " +
+                                                                     std::to_string(known->range.least) + " and " + std::to_string(known->range.most)));
       }
     }
     checked.add(option.name, std::move(value));
@@ -137,11 +147,10 @@ Result<NamedValue> parse_option(std::string_view text) {
 Result<void> refuse_ignored_options(const ClientState& client, const NamedValues& options) {
   if (!client.is_cpu || client.plugin->version >= kCpuPluginsCheckNames) return {};
   for (const NamedValue& option : options) {
-    const auto* known = std::ranges::find(kKnown, option.name, &KnownOption::name);
-    if (known != std::end(kKnown) && known->cpu) continue;
+    if (option.name == kCpuDeviceCount) continue;
     return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + Plugin(client.plugin).description() + " does not know the client option '" + option.name +
                                                                  "' and would ignore it")
-                               .with_note("CPU plugins know cpu_device_count, asynchronous and process_id"));
+                               .with_note("CPU plugins know cpu_device_count, newer ones asynchronous and process_id too"));
   }
   return {};
 }

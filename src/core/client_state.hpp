@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -69,6 +70,14 @@ struct ClientState {
   /// The plugin may call it as long as the client lives.
   std::shared_ptr<KeyValueStore> key_value_store;
   std::atomic<Verdict> device_layouts{Verdict::Unknown};
+
+  /// Keeps something until the plugin's client is gone: what the plugin may call or look at as long as it lives.
+  void attach(std::shared_ptr<void> what) {
+    const std::lock_guard lock(attachments_mutex);
+    attachments.push_back(std::move(what));
+  }
+  std::mutex attachments_mutex;
+  std::vector<std::shared_ptr<void>> attachments;
 
   ~ClientState();
 };

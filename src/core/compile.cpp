@@ -1,14 +1,17 @@
 // Compiling, here and ahead of time, and loading what was compiled.
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "core/call.hpp"
+#include "core/client_state.hpp"
 #include "core/convert.hpp"
 #include "core/executable_state.hpp"
 #include "core/topology_state.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
+#include "proto/hlo.hpp"
 
 namespace pjrt {
 
@@ -43,8 +46,8 @@ Error with_versions(Error error, const Plugin& plugin, const Program& program) {
                                     of_plugin("stablehlo_current_version"));
 }
 
-Result<std::string> checked(const Program& program, const CompileOptions& options) {
-  if (program.code().empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the program is empty"));
+/// The options as the plugin takes them. Without a replica or partition, plugins abort the process.
+Result<std::string> checked(const CompileOptions& options) {
   if (options.num_replicas() < 1 || options.num_partitions() < 1) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a program has at least one replica and one partition, not " + std::to_string(options.num_replicas()) + " and " +
                                                                  std::to_string(options.num_partitions())));
@@ -58,10 +61,41 @@ Result<std::string> checked(const Program& program, const CompileOptions& option
   return options.serialize();
 }
 
+Result<std::string> checked(const Program& program, const CompileOptions& options) {
+  if (program.code().empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the program is empty"));
+  return checked(options);
+}
+
+/// Plugins reckon with every device that is asked for before they find that it is not there: with all of the machine's memory, if
+/// it is asked for many.
+Result<void> refuse_too_many_devices(const detail::ClientState& client, const CompileOptions& options) {
+  const std::int64_t wanted = std::int64_t{options.num_replicas()} * options.num_partitions();
+  if (wanted <= static_cast<std::int64_t>(client.devices.size())) return {};
+  return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(options.num_replicas()) + " replicas x " + std::to_string(options.num_partitions()) +
+                                                               " partitions need " + std::to_string(wanted) + " devices; the client has " + std::to_string(client.devices.size())));
+}
+
+Result<std::string> checked(const detail::ClientState& client, const CompileOptions& options) {
+  PJRT_TRY(std::string bytes, checked(options));
+  PJRT_CHECK(refuse_too_many_devices(client, options));
+  return bytes;
+}
+
+/// CPU plugins abort the process when they optimize a program a second time.
+Result<void> refuse_optimized(const Program& program, const CompileOptions& options) {
+  if (program.format() != "hlo" || options.runs_backend_only()) return {};
+  const Result<proto::HloSignature> hlo = proto::parse_hlo_signature(program.code(), program.format());
+  if (!hlo || !hlo->is_scheduled) return {};
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "the HLO module '" + hlo->name + "' has a schedule: it is optimized already")
+                             .with_note("CompileOptions::run_backend_only compiles it as it is"));
+}
+
 }  // namespace
 
 Result<LoadedExecutable> Client::compile(const Program& program, const CompileOptions& options) const {
   PJRT_TRY(const std::string bytes, checked(program, options));
+  PJRT_CHECK(refuse_too_many_devices(*state_, options));
+  if (state_->is_cpu) PJRT_CHECK(refuse_optimized(program, options));
   const abi::PJRT_Program c_program = to_c(program);
   auto args = detail::call<fn::PJRT_Client_Compile>(
       *state_->plugin, {.client = state_->raw, .program = &c_program, .compile_options = bytes.data(), .compile_options_size = bytes.size()});
@@ -78,7 +112,7 @@ Result<LoadedExecutable> Client::load(const Executable& executable, const Compil
   if (executable.state()->parent) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the executable is the view of a loaded one; only what pjrt::compile gives can be loaded"));
   }
-  const std::string bytes = options.serialize();
+  PJRT_TRY(const std::string bytes, checked(*state_, options));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_Load>(*state_->plugin, {.client = state_->raw,
                                                                                  .executable = executable.raw(),
                                                                                  .compile_options = bytes.data(),
@@ -109,7 +143,10 @@ Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> seri
   load.computation_origin_size = options.computation_origin.size();
   load.multi_slice_config = options.multi_slice_config;
   const bool has_load_options = !options.computation_origin.empty() || options.multi_slice_config != nullptr;
-  const std::string overridden = options.compile_options ? options.compile_options->serialize() : std::string();
+  std::string overridden;
+  if (options.compile_options) {
+    PJRT_TRY(overridden, checked(*state_, *options.compile_options));
+  }
 
   abi::PJRT_Executable_DeserializeAndLoad_Args args{};
   args.client = state_->raw;

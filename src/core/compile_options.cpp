@@ -205,6 +205,11 @@ bool CompileOptions::is_portable() const noexcept {
   return it != top_bools_.end() && it->second;
 }
 
+bool CompileOptions::runs_backend_only() const noexcept {
+  const auto it = build_bools_.find(build::run_backend_only);
+  return it != build_bools_.end() && it->second;
+}
+
 std::string CompileOptions::serialize() const {
   std::string bytes;
   protozero::pbf_writer w(bytes);
@@ -220,7 +225,7 @@ std::string CompileOptions::serialize() const {
   }
   {
     protozero::pbf_writer b(w, top::executable_build_options);
-    if (!build_ints_.contains(build::device_ordinal)) b.add_int64(build::device_ordinal, -1);
+    b.add_int64(build::device_ordinal, device_ordinal_);
     b.add_int64(build::num_replicas, replicas_);
     b.add_int64(build::num_partitions, partitions_);
     for (const auto& [tag, v] : build_bools_) b.add_bool(tag, v);
@@ -243,6 +248,7 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
   const auto read_build = [&](protozero::pbf_reader reader) {
     for (const char* begin = reader.data().data(); reader.next(); begin = reader.data().data()) {
       switch (reader.tag()) {
+        case build::device_ordinal: o.device_ordinal_ = reader.get_int64(); break;
         case build::num_replicas: replicas = reader.get_int64(); break;
         case build::num_partitions: partitions = reader.get_int64(); break;
         case build::device_assignment: assignment = reader.get_bytes(); break;
@@ -252,7 +258,7 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
           o.build_bools_[tag] = reader.get_bool();
           break;
         }
-        case build::device_ordinal: case build::device_memory_size: case build::process_index: case build::process_count: case build::slice_size:
+        case build::device_memory_size: case build::process_index: case build::process_count: case build::slice_size:
         case build::optimization_level: case build::memory_fitting_level: {
           const std::uint32_t tag = reader.tag();
           o.build_ints_[tag] = reader.get_int64();

@@ -73,6 +73,8 @@ MemoryLayoutC::MemoryLayoutC(const MemoryLayout& layout) {
 
 MemoryLayoutC::MemoryLayoutC(const Layout& layout) { set(layout); }
 
+MemoryLayoutC::MemoryLayoutC(const Layout& layout, ElementType type) : implied_(is_packed(type) && layout.is_row_major()) { set(layout); }
+
 void MemoryLayoutC::set(const Layout& layout) {
   order_.assign(layout.minor_to_major().begin(), layout.minor_to_major().end());
   for (const std::vector<std::int64_t>& tile : layout.tiles()) {

@@ -48,9 +48,12 @@ class MemoryLayoutC {
  public:
   explicit MemoryLayoutC(const MemoryLayout& layout);
   explicit MemoryLayoutC(const Layout& layout);
+  /// For a new array. `get` is null for elements that share bytes and lie row-major: C cannot say that they share, and plugins then
+  /// refuse the layout that is their own.
+  MemoryLayoutC(const Layout& layout, ElementType type);
   MemoryLayoutC(const MemoryLayoutC&) = delete;
   MemoryLayoutC& operator=(const MemoryLayoutC&) = delete;
-  abi::PJRT_Buffer_MemoryLayout* get() noexcept { return &c_; }
+  abi::PJRT_Buffer_MemoryLayout* get() noexcept { return implied_ ? nullptr : &c_; }
 
  private:
   void set(const Layout& layout);
@@ -59,6 +62,7 @@ class MemoryLayoutC {
   std::vector<std::int64_t> tile_dims_;
   std::vector<std::size_t> tile_sizes_;
   abi::PJRT_Buffer_MemoryLayout c_{};
+  bool implied_ = false;
 };
 
 /// The plugin's struct_size fields inside are garbage on some plugins and are not looked at.

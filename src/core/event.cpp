@@ -1,5 +1,6 @@
 #include "pjrt/event.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -108,6 +109,22 @@ Event Event::all(std::vector<Event> events) {
   return Event(detail::Ref<detail::EventState>::adopt(state));
 }
 
+Event detail::after(const Event& first, std::function<Event()> start) {
+  auto joined = std::make_shared<JoinedEvents>();
+  joined->pending = 1;
+  auto* state = new EventState;
+  state->joined = joined;
+  const auto begin = [joined, start = std::move(start)](const Result<void>&) {
+    const Event second = start();
+    joined->parts.push_back(second);
+    if (second.on_ready([joined](const Result<void>&) { joined->part_is_ready(); })) return;
+    (void)second.await();
+    joined->part_is_ready();
+  };
+  if (auto ok = first.on_ready(begin); !ok) begin(first.await());
+  return Event(Ref<EventState>::adopt(state));
+}
+
 Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
   auto args = detail::call<abi::fn::PJRT_Event_Create>(plugin.state(), {});
   if (!args) return std::unexpected(std::move(args).error());
@@ -115,6 +132,12 @@ Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
   EventSetter setter(event.state());
   return std::pair(std::move(event), std::move(setter));
 }
+
+namespace {
+
+Result<void> moved_from() { return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event was moved from")); }
+
+}  // namespace
 
 abi::PJRT_Event* Event::raw() const noexcept { return state_ ? state_->raw : nullptr; }
 
@@ -133,7 +156,8 @@ Result<void> Event::await() const {
     lock.unlock();
     return joined.outcome();
   }
-  if (raw() == nullptr) return state_ ? state_->outcome : Result<void>();
+  if (!state_) return moved_from();
+  if (raw() == nullptr) return state_->outcome;
   abi::PJRT_Event_Await_Args args{};
   args.event = state_->raw;
   return detail::call<abi::fn::PJRT_Event_Await>(*state_->plugin, args);
@@ -142,7 +166,8 @@ Result<void> Event::await() const {
 Result<void> Event::outcome() const {
   if (!is_ready()) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event is not ready; its outcome is not known yet"));
   if (state_ && state_->joined) return state_->joined->outcome();
-  if (raw() == nullptr) return state_ ? state_->outcome : Result<void>();
+  if (!state_) return moved_from();
+  if (raw() == nullptr) return state_->outcome;
   abi::PJRT_Event_Error_Args args{};
   args.event = state_->raw;
   return detail::call<abi::fn::PJRT_Event_Error>(*state_->plugin, args);
@@ -163,7 +188,9 @@ std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) c
   });
   if (!registered) return registered;
   std::unique_lock lock(meeting->mutex);
-  if (!meeting->arrived.wait_for(lock, timeout, [&] { return meeting->ready; })) return std::nullopt;
+  // Capped, so that "for ever" does not overflow the clock.
+  const auto capped = std::min<std::chrono::nanoseconds>(timeout, std::chrono::years(100));
+  if (!meeting->arrived.wait_for(lock, capped, [&] { return meeting->ready; })) return std::nullopt;
   lock.unlock();
   return await();
 }
@@ -181,7 +208,7 @@ Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, voi
     return {};
   }
   if (raw() == nullptr) {
-    callback(user, state_ ? state_->outcome : Result<void>());
+    callback(user, state_ ? state_->outcome : moved_from());
     return {};
   }
   struct Registration {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -40,6 +41,9 @@ struct EventState {
 
 /// Owns `raw`; null means ready and well.
 Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw);
+
+/// An event that stands for the one that `start` gives once `first` is ready, well or not.
+Event after(const Event& first, std::function<Event()> start);
 
 /// How the plugin hands an error to a callback: taken over and turned into an outcome.
 Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function);

@@ -39,12 +39,15 @@ bool same_layout(const std::optional<MemoryLayout>& have, const std::optional<La
 }
 
 /// Everything about one argument that plugins do not look at themselves.
-Result<void> check_slow(const LoadedExecutableState& exe, const Signature& s, std::size_t i, const BufferState* b) {
+Result<void> check_slow(const LoadedExecutableState& exe, const Signature& s, std::size_t i, const BufferState* b, const DeviceRecord* device) {
   if (b == nullptr) return refuse(ErrorCode::FailedPrecondition, exe, argument_name(s, i) + " was moved from");
   if (auto ok = check_live(*b); !ok) return std::unexpected(ok.error().with_context("executable '" + exe.name + "', " + argument_name(s, i)));
   if (b->client.get() != exe.client.get()) {
     const bool same_plugin = b->client->plugin == exe.client->plugin;
     return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " belongs to another " + (same_plugin ? "client" : "plugin"));
+  }
+  if (b->device != nullptr && b->device != device) {
+    return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " is on device " + b->device->description.text + ", the program runs on " + device->description.text);
   }
   if (!s.known) return {};
   const Parameter& p = s.parameters[i];
@@ -66,27 +69,57 @@ Result<void> check_layout(const LoadedExecutableState& exe, const Signature& s, 
                 argument_name(s, i) + " has the layout " + is + ", the program takes " + pjrt::to_string(p.layout.value_or(row_major)));
 }
 
+/// What would make the run of one device fail while the others wait for it: CPU plugins end the process then.
+Result<void> check_together(const LoadedExecutableState& exe, const Signature& s, std::span<const Argument> arguments, const DeviceRecord* device) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const BufferState& b = *arguments[i].state();
+    const Buffer buffer(Ref<BufferState>::share(arguments[i].state()));
+    if (b.device == nullptr && !(buffer.device().record() == device)) {
+      return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " is on device " + buffer.device().to_string() + ", the program runs on " + device->description.text);
+    }
+    if (const Event ready = buffer.ready(); exe.client->is_cpu && ready.is_ready()) {
+      if (const Result<void> outcome = ready.outcome(); !outcome) {
+        return std::unexpected(outcome.error().with_context("executable '" + exe.name + "', " + argument_name(s, i) + " of device " + device->description.text));
+      }
+    }
+    const bool given = !arguments[i].kept() && (!s.known || s.parameters[i].donated);
+    const auto same = [&](const Argument& other) { return &other != &arguments[i] && other.state() == &b; };
+    if (given && std::ranges::any_of(arguments, same)) {
+      return refuse(ErrorCode::InvalidArgument, exe, argument_name(s, i) + " of device " + device->description.text + " is donated, and given as another argument too");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<void> check_arguments(const LoadedExecutableState& exe, const Signature& s, std::span<const Argument> arguments) {
+Result<void> check_arguments(const LoadedExecutableState& exe, const Signature& s, std::span<const Argument> arguments, const DeviceRecord* device) {
   if (exe.deleted.load(std::memory_order_relaxed)) return refuse(ErrorCode::FailedPrecondition, exe, "it was deleted");
   if (s.known && arguments.size() != s.parameters.size()) {
     return refuse(ErrorCode::InvalidArgument, exe,
                   std::to_string(arguments.size()) + (arguments.size() == 1 ? " argument" : " arguments") + ", the program takes " + std::to_string(s.parameters.size()));
   }
-  for (std::size_t i = 0; i < arguments.size(); ++i) PJRT_CHECK(check_argument(exe, s, i, arguments[i].state()));
+  for (std::size_t i = 0; i < arguments.size(); ++i) PJRT_CHECK(check_argument(exe, s, i, arguments[i].state(), device));
   return {};
 }
 
-Result<void> check_argument(const LoadedExecutableState& exe, const Signature& s, std::size_t i, BufferState* b) {
-  const bool plainly_good = b != nullptr && b->consumed.load(std::memory_order_acquire) == nullptr && b->client.get() == exe.client.get() && s.known &&
-                            s.parameters[i].shape == b->shape;
-  if (!plainly_good) PJRT_CHECK(check_slow(exe, s, i, b));
+Result<void> check_argument(const LoadedExecutableState& exe, const Signature& s, std::size_t i, BufferState* b, const DeviceRecord* device) {
+  const bool plainly_good = b != nullptr && b->consumed.load(std::memory_order_acquire) == nullptr && b->client.get() == exe.client.get() && b->device == device &&
+                            s.known && s.parameters[i].shape == b->shape;
+  if (!plainly_good) PJRT_CHECK(check_slow(exe, s, i, b, device));
   if (s.known && b->shape.rank() > 1) {
     const bool layout_known = b->layout_known.load(std::memory_order_acquire);
     const bool buffer_is_special = layout_known && b->layout;
     const bool unsure = exe.client->is_cpu && (s.parameters[i].layout || !layout_known);
     if (buffer_is_special || unsure) PJRT_CHECK(check_layout(exe, s, i, *b));
+  }
+  return {};
+}
+
+Result<void> check_kept(const LoadedExecutableState& exe, const Signature& s, std::size_t i, BufferState& b) {
+  if (s.known && !s.parameters[i].donated) return {};
+  if (auto ok = check_fulfilled(b); !ok) {
+    return std::unexpected(ok.error().with_context("executable '" + exe.name + "', " + argument_name(s, i) + " is to be kept"));
   }
   return {};
 }
@@ -112,21 +145,45 @@ Buffer make_output(const LoadedExecutableState& exe, const Signature& s, std::si
   return make_buffer(exe.client, raw, output_shape(exe, i, raw), device, s.output_layouts[i], s.output_is_dynamic[i]);
 }
 
+Result<void> call_execute(const LoadedExecutableState& exe, abi::PJRT_LoadedExecutable_Execute_Args& args) {
+  Result<void> ok = call<fn::PJRT_LoadedExecutable_Execute>(exe.plugin(), args);
+  if (!ok) return std::unexpected(ok.error().with_context("executable '" + exe.name + "'"));
+  return ok;
+}
+
+Result<const DeviceRecord*> one_device(const LoadedExecutableState& exe, const ExecuteOptions& options) {
+  if (options.device) {
+    if (!(options.device->client_state() == exe.client)) {
+      return refuse(ErrorCode::InvalidArgument, exe, "the device it is to run on belongs to another client");
+    }
+    return options.device->record();
+  }
+  if (exe.devices.size() == 1) return exe.devices.front();
+  if (exe.devices.empty()) return refuse(ErrorCode::InvalidArgument, exe, "it is portable; say which device runs it (ExecuteOptions::device)");
+  return refuse(ErrorCode::InvalidArgument, exe,
+                "it runs on " + std::to_string(exe.devices.size()) + " devices; give the arguments of each (launching one alone would wait for the others for ever)");
+}
+
 Result<void> launch(LoadedExecutableState& exe, std::span<const std::span<const Argument>> lists, const ExecuteOptions& options,
                     std::span<const DeviceRecord* const> devices, std::span<Outputs> results) {
   const Signature& s = signature_of(exe);
   const std::size_t num_devices = lists.size();
   const std::size_t num_args = num_devices == 0 ? 0 : lists[0].size();
   const std::size_t num_outputs = exe.num_outputs;
-  for (const std::span<const Argument> list : lists) {
-    if (list.size() != num_args) return refuse(ErrorCode::InvalidArgument, exe, "the devices are given different numbers of arguments");
-    PJRT_CHECK(check_arguments(exe, s, list));
+  for (std::size_t d = 0; d < num_devices; ++d) {
+    if (lists[d].size() != num_args) return refuse(ErrorCode::InvalidArgument, exe, "the devices are given different numbers of arguments");
+    PJRT_CHECK(check_arguments(exe, s, lists[d], devices[d]));
+    if (num_devices > 1) PJRT_CHECK(check_together(exe, s, lists[d], devices[d]));
   }
 
   std::vector<std::int64_t> kept = options.non_donatable_inputs;
   for (std::size_t i = 0; i < num_args; ++i) {
     const bool keep = std::ranges::any_of(lists, [i](const auto& list) { return list[i].kept(); });
     if (keep && (!s.known || s.parameters[i].donated)) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  for (const std::int64_t i : kept) {
+    if (i < 0 || i >= static_cast<std::int64_t>(num_args)) continue;
+    for (const auto& list : lists) PJRT_CHECK(check_kept(exe, s, static_cast<std::size_t>(i), *list[static_cast<std::size_t>(i)].state()));
   }
   CExecuteOptions c_options(exe.plugin(), options, kept);
   PJRT_CHECK(c_options.prepare(num_devices));
@@ -153,7 +210,7 @@ Result<void> launch(LoadedExecutableState& exe, std::span<const std::span<const 
   args.output_lists = output_lists.data();
   args.device_complete_events = wants_events ? events.data() : nullptr;
   args.execute_device = options.device ? options.device->raw() : nullptr;
-  PJRT_CHECK(call<fn::PJRT_LoadedExecutable_Execute>(exe.plugin(), args));
+  PJRT_CHECK(call_execute(exe, args));
 
   for (std::size_t d = 0; d < num_devices; ++d) {
     std::vector<Buffer> buffers;
@@ -166,7 +223,12 @@ Result<void> launch(LoadedExecutableState& exe, std::span<const std::span<const 
     }
     results[d] = Outputs(std::move(buffers), std::move(completion));
     if (s.any_donated || !s.known) {
-      for (std::size_t i = 0; i < num_args; ++i) mark_donated(exe, s, i, lists[d][i], kept);
+      bool promised = false;  // outputs may have the memory of an argument that is to come
+      for (std::size_t i = 0; i < num_args; ++i) {
+        mark_donated(exe, s, i, lists[d][i], kept);
+        promised |= lists[d][i].state()->promised;
+      }
+      for (Buffer& output : results[d]) output.state()->promised = promised;
     }
   }
   return {};
@@ -182,20 +244,7 @@ std::vector<Argument> as_arguments(std::span<const Buffer> buffers) { return {bu
 
 Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, const ExecuteOptions& options) const {
   if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
-  const detail::DeviceRecord* device = nullptr;
-  if (options.device) {
-    if (!(options.device->client_state() == state_->client)) {
-      return detail::refuse(ErrorCode::InvalidArgument, *state_, "the device it is to run on belongs to another client");
-    }
-    device = options.device->record();
-  } else if (state_->devices.size() == 1) {
-    device = state_->devices.front();
-  } else if (state_->devices.empty()) {
-    return detail::refuse(ErrorCode::InvalidArgument, *state_, "it is portable; say which device runs it (ExecuteOptions::device)");
-  } else {
-    return detail::refuse(ErrorCode::InvalidArgument, *state_,
-                          "it runs on " + std::to_string(state_->devices.size()) + " devices; give the arguments of each (launching one alone would wait for the others for ever)");
-  }
+  PJRT_TRY(const detail::DeviceRecord* device, detail::one_device(*state_, options));
   const std::span<const Argument> lists[] = {arguments};
   const detail::DeviceRecord* const devices[] = {device};
   Outputs outputs;
@@ -210,6 +259,7 @@ Result<Outputs> LoadedExecutable::execute(std::span<const Buffer> arguments, con
 Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Argument>> arguments, const ExecuteOptions& options) const {
   if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
   if (options.device) return detail::refuse(ErrorCode::InvalidArgument, *state_, "one device is named for arguments of several");
+  if (state_->devices.empty()) return detail::refuse(ErrorCode::InvalidArgument, *state_, "it is portable and runs on one device at a time (ExecuteOptions::device)");
   if (arguments.size() != state_->devices.size()) {
     return detail::refuse(ErrorCode::InvalidArgument, *state_, "arguments for " + std::to_string(arguments.size()) + " devices, and it runs on " +
                                                                    std::to_string(state_->devices.size()));
@@ -232,9 +282,9 @@ Error Outputs::wrong_number(std::size_t wanted) const {
 }
 
 Result<void> Outputs::await() const {
-  if (completion_) PJRT_CHECK(completion_->await());
+  // Outputs first: a poisoned run has failed outputs, and a device that goes on waiting for its inputs.
   for (const Buffer& b : buffers_) PJRT_CHECK(b.ready().await());
-  return {};
+  return completion_ ? completion_->await() : Result<void>();
 }
 
 }  // namespace pjrt

@@ -93,8 +93,7 @@ CExecuteOptions::CExecuteOptions(const PluginState& plugin, const ExecuteOptions
     : plugin_(plugin), options_(options) {
   c_.struct_size = abi::struct_size<abi::PJRT_ExecuteOptions>;
   c_.launch_id = options.launch_id;
-  c_.non_donatable_input_indices = kept.data();
-  c_.num_non_donatable_input_indices = kept.size();
+  keep_inputs(kept);
 }
 
 Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
@@ -163,23 +162,5 @@ void CExecuteOptions::keep_until(const Event& event) {
 }
 
 }  // namespace detail
-
-struct ExecuteContext::State {
-  const detail::PluginState* plugin;
-  abi::PJRT_ExecuteContext* raw;
-  ~State() { detail::call_quietly<abi::fn::PJRT_ExecuteContext_Destroy>(*plugin, {.context = raw}); }
-};
-
-ExecuteContext::ExecuteContext(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
-
-/// Wraps PJRT_ExecuteContext_Destroy too: the last copy and the last execution that uses it let it go.
-Result<ExecuteContext> ExecuteContext::create(const Plugin& plugin) {
-  PJRT_TRY(const auto args, detail::call<abi::fn::PJRT_ExecuteContext_Create>(plugin.state(), {}));
-  auto state = std::shared_ptr<State>(new State{&plugin.state(), args.context});
-  return ExecuteContext(std::move(state));
-}
-
-Plugin ExecuteContext::plugin() const noexcept { return Plugin(static_cast<const State*>(state_.get())->plugin); }
-abi::PJRT_ExecuteContext* ExecuteContext::raw() const noexcept { return static_cast<const State*>(state_.get())->raw; }
 
 }  // namespace pjrt

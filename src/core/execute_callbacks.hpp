@@ -20,6 +20,12 @@ class CExecuteOptions {
   /// Refuses what the plugin is too old for, and callbacks that do not fit `num_devices`.
   Result<void> prepare(std::size_t num_devices);
 
+  /// Other inputs than those of the constructor whose memory the program may not take; the indices stay the caller's.
+  void keep_inputs(std::span<const std::int64_t> kept) noexcept {
+    c_.non_donatable_input_indices = kept.data();
+    c_.num_non_donatable_input_indices = kept.size();
+  }
+
   abi::PJRT_ExecuteOptions* get() noexcept { return &c_; }
 
   /// Whether the plugin may look at something of this after the call.

@@ -1,10 +1,14 @@
 #include "pjrt/key_value_store.hpp"
 
+#include <algorithm>
+
 namespace pjrt {
 
 Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  const bool there = changed_.wait_for(lock, timeout, [&] { return values_.contains(key); });
+  // Capped, so that "for ever" does not overflow the clock.
+  const auto capped = std::min<std::chrono::milliseconds>(timeout, std::chrono::years(100));
+  const bool there = changed_.wait_for(lock, capped, [&] { return values_.contains(key); });
   if (!there) {
     return std::unexpected(Error(ErrorCode::DeadlineExceeded,
                                  "no value for key '" + std::string(key) + "' after " + std::to_string(timeout.count()) + " ms"));

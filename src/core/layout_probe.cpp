@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/call.hpp"
+#include "core/checks.hpp"
 #include "core/convert.hpp"
 #include "core/try.hpp"
 
@@ -69,6 +70,21 @@ Result<bool> honours_layouts(ClientState& client) {
     client.device_layouts.store(known, std::memory_order_release);
   }
   return known == Verdict::Honoured;
+}
+
+Result<void> check_layout_of_new(ClientState& client, const Shape& shape, const MemoryLayout& layout) {
+  const auto* order = std::get_if<Layout>(&layout);
+  if (order == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "a new buffer's layout is an order of dimensions, not strides"));
+  PJRT_CHECK(check_rank(shape, *order));
+  if (order->is_row_major()) return {};
+  if (client.is_cpu && !order->tiles().empty()) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "CPU plugins have no tiled arrays such as " + pjrt::to_string(*order)));
+  }
+  PJRT_TRY(const bool honoured, honours_layouts(client));
+  if (honoured) return {};
+  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(client.plugin).description() +
+                                                             " does not honour layouts other than row-major: it records " + pjrt::to_string(*order) +
+                                                             " and leaves the bytes as they are"));
 }
 
 }  // namespace pjrt::detail

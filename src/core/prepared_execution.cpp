@@ -35,10 +35,33 @@ struct PreparedExecution::State {
   abi::PJRT_LoadedExecutable_Execute_Args args{};
 
   Result<void> set_argument(std::size_t i, const Argument& argument) {
-    PJRT_CHECK(detail::check_argument(*exe, signature, i, argument.state()));
+    PJRT_CHECK(detail::check_argument(*exe, signature, i, argument.state(), device));
+    PJRT_CHECK(detail::check_kept(*exe, signature, i, *argument.state()));
     arguments[i] = Buffer(detail::Ref<detail::BufferState>::share(argument.state()));
     raw_arguments[i] = argument.state()->raw;
+    takes[i] = !is_kept(i, argument) && is_donated(i);
+    note_kept();
     return {};
+  }
+
+  bool is_donated(std::size_t i) const { return !signature.known || signature.parameters[i].donated; }
+  bool is_kept(std::size_t i, const Argument& argument) const {
+    return argument.kept() || std::ranges::find(options.non_donatable_inputs, static_cast<std::int64_t>(i)) != options.non_donatable_inputs.end();
+  }
+
+  /// Tells the plugin which arguments it would take and may not.
+  void note_kept() {
+    kept.clear();
+    for (std::size_t i = 0; i < takes.size(); ++i) {
+      if (!takes[i] && is_donated(i)) kept.push_back(static_cast<std::int64_t>(i));
+    }
+    c_options->keep_inputs(kept);
+  }
+
+  /// Frees the C buffer of a handle that nobody else holds; the handle stays for another.
+  void empty(detail::BufferState& b, const char* why) {
+    b.consumed.store(why, std::memory_order_release);
+    detail::call_quietly<fn::PJRT_Buffer_Destroy>(exe->plugin(), {.buffer = std::exchange(b.raw, nullptr)});
   }
 
   /// Puts a new C buffer into output slot `i`, into the handle of the last run if nobody else holds it.
@@ -48,7 +71,7 @@ struct PreparedExecution::State {
       outputs[i] = detail::make_output(*exe, signature, i, raw, device);
       return;
     }
-    if (old->raw != nullptr) detail::call_quietly<fn::PJRT_Buffer_Destroy>(exe->plugin(), {.buffer = old->raw});
+    if (old->raw != nullptr) empty(*old, "");  // who else held it let go during the run
     old->raw = raw;
     old->consumed.store(nullptr, std::memory_order_release);
   }
@@ -58,8 +81,7 @@ struct PreparedExecution::State {
     for (Buffer& output : outputs) {
       detail::BufferState* s = output.state().get();
       if (s == nullptr || s->raw == nullptr || s->references.load(std::memory_order_acquire) != 1) continue;
-      s->consumed.store("let go when its execution ran again", std::memory_order_release);
-      detail::call_quietly<fn::PJRT_Buffer_Destroy>(exe->plugin(), {.buffer = std::exchange(s->raw, nullptr)});
+      empty(*s, "let go when its execution ran again");
     }
   }
 };
@@ -71,7 +93,7 @@ PreparedExecution::~PreparedExecution() = default;
 
 Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> arguments, const ExecuteOptions& options) const {
   if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
-  if (state_->devices.size() != 1 && !options.device) {
+  if (state_->devices.size() > 1 && !options.device) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "executable '" + state_->name + "' runs on " + std::to_string(state_->devices.size()) +
                                                                  " devices; only an execution on one can be prepared"));
   }
@@ -79,21 +101,21 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a prepared execution gives no completion events; await its outputs"));
   }
   auto s = std::make_unique<PreparedExecution::State>(state_, options);
-  s->device = options.device ? options.device->record() : state_->devices.front();
-  PJRT_CHECK(detail::check_arguments(*state_, s->signature, arguments));
+  PJRT_TRY(s->device, detail::one_device(*state_, options));
+  PJRT_CHECK(detail::check_arguments(*state_, s->signature, arguments, s->device));
   s->raw_arguments.resize(arguments.size());
   for (std::size_t i = 0; i < arguments.size(); ++i) {
+    PJRT_CHECK(detail::check_kept(*state_, s->signature, i, *arguments[i].state()));
     s->arguments.push_back(Buffer(detail::Ref<detail::BufferState>::share(arguments[i].state())));
     s->raw_arguments[i] = arguments[i].state()->raw;
-    const bool kept = arguments[i].kept() || std::ranges::find(options.non_donatable_inputs, static_cast<std::int64_t>(i)) != options.non_donatable_inputs.end();
-    if (kept) s->kept.push_back(static_cast<std::int64_t>(i));
-    s->takes.push_back(!kept && (!s->signature.known || s->signature.parameters[i].donated));
+    s->takes.push_back(!s->is_kept(i, arguments[i]) && s->is_donated(i));
   }
   for (std::size_t i = 0; i < state_->num_outputs; ++i) s->outputs.push_back(Buffer(detail::Ref<detail::BufferState>()));
   s->raw_outputs.resize(state_->num_outputs);
   s->argument_list = s->raw_arguments.data();
   s->output_list = s->raw_outputs.data();
   s->c_options = std::make_unique<detail::CExecuteOptions>(state_->plugin(), s->options, s->kept);
+  s->note_kept();
   PJRT_CHECK(s->c_options->prepare(1));
   s->args.executable = state_->raw;
   s->args.options = s->c_options->get();
@@ -107,6 +129,9 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
 
 Result<void> PreparedExecution::run() {
   State& s = *state_;
+  if (s.exe->deleted.load(std::memory_order_relaxed)) {
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "executable '" + s.exe->name + "': it was deleted"));
+  }
   for (std::size_t i = 0; i < s.arguments.size(); ++i) {
     if (auto ok = detail::check_live(*s.arguments[i].state()); !ok) {
       return std::unexpected(ok.error().with_context("argument " + std::to_string(i) + " of prepared execution of '" + s.exe->name + "'"));
@@ -116,7 +141,7 @@ Result<void> PreparedExecution::run() {
   abi::PJRT_Event* event = nullptr;
   const bool wants_event = s.outputs.empty() || s.c_options->must_outlive_the_run();
   s.args.device_complete_events = wants_event ? &event : nullptr;
-  PJRT_CHECK(detail::call<fn::PJRT_LoadedExecutable_Execute>(s.exe->plugin(), s.args));
+  PJRT_CHECK(detail::call_execute(*s.exe, s.args));
   for (std::size_t i = 0; i < s.outputs.size(); ++i) s.set_output(i, s.raw_outputs[i]);
   for (std::size_t i = 0; i < s.arguments.size(); ++i) {
     if (s.takes[i]) detail::mark_donated(*s.exe, s.signature, i, s.arguments[i], {});
@@ -155,7 +180,7 @@ Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argume
   if (argument >= s.arguments.size()) return out_of_range("argument", argument, s.arguments.size());
   if (s.outputs[output].raw() == nullptr) return no_output(output);
   detail::BufferState* next = s.outputs[output].state().get();
-  PJRT_CHECK(detail::check_argument(*s.exe, s.signature, argument, next));
+  PJRT_CHECK(detail::check_argument(*s.exe, s.signature, argument, next, s.device));
   s.raw_arguments[argument] = next->raw;
   std::swap(s.outputs[output], s.arguments[argument]);
   // The old argument's handle is the next output's, if it has that shape and only we hold it.
@@ -163,6 +188,8 @@ Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argume
   if (old->references.load(std::memory_order_acquire) != 1 || old->shape != next->shape || old->device != next->device || old->layout != next->layout ||
       old->layout_known.load() != next->layout_known.load() || old->may_be_dynamic != next->may_be_dynamic) {
     s.outputs[output] = Buffer(detail::Ref<detail::BufferState>());
+  } else {
+    s.empty(*old, "replaced by an output of the last run");
   }
   return {};
 }

@@ -87,7 +87,9 @@ Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::by
     return std::unexpected(bad(ErrorCode::DataLoss, "it has " + std::to_string(payload.size()) + " bytes of " + lines["payload_size"]));
   }
   const std::size_t hash_line = text.substr(0, end).rfind('\n') + 1;
-  if (text.substr(hash_line, end - hash_line) != std::string(kHash) + hash_of(text.substr(0, hash_line), payload)) return std::unexpected(bad(ErrorCode::DataLoss, "its bytes are damaged"));
+  if (text.substr(hash_line, end - hash_line) != std::string(kHash) + hash_of(text.substr(0, hash_line), payload)) {
+    return std::unexpected(bad(ErrorCode::DataLoss, "its bytes are damaged"));
+  }
   s.bytes_.assign(bytes.begin(), bytes.end());
   return s;
 }

@@ -13,6 +13,9 @@
 namespace pjrt {
 namespace {
 
+constexpr std::string_view kNoCut = "manual, unreduced and unknown shardings do not say how an array is cut";
+constexpr std::string_view kSubgroups = "shardings with manual or unreduced subgroups are not supported";
+
 std::unexpected<Error> bad(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "sharding: " + std::move(what))); }
 
 /// The devices of XLA's compact notation: 0 … n-1 reshaped to `reshape`, transposed by `transpose`, read row by row.
@@ -71,6 +74,40 @@ bool eat(std::string_view& text, std::string_view word) {
   return true;
 }
 
+std::unexpected<Error> wrong_rank(std::size_t tiles, std::size_t replicated_dims, std::size_t rank) {
+  return bad(std::to_string(tiles - std::min(tiles, replicated_dims)) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
+}
+
+/// The fields of an xla.OpSharding.
+struct OpSharding {
+  proto::OpSharding_Type type = proto::OpSharding_Type::REPLICATED;
+  std::vector<std::int64_t> tiles, devices, reshape, transpose, last_types;
+  bool replicate_last = false;
+  std::vector<std::string> tuple;
+};
+
+Result<OpSharding> read_op_sharding(std::string_view bytes) {
+  namespace f = proto::OpSharding;
+  return proto::guarded("OpSharding", [&] {
+    OpSharding read;
+    protozero::pbf_reader reader(bytes.data(), bytes.size());
+    while (reader.next()) {
+      switch (reader.tag()) {
+        case f::type: read.type = static_cast<proto::OpSharding_Type>(reader.get_enum()); break;
+        case f::tile_assignment_dimensions: proto::read_int64s(reader, read.tiles); break;
+        case f::tile_assignment_devices: proto::read_int64s(reader, read.devices); break;
+        case f::iota_reshape_dims: proto::read_int64s(reader, read.reshape); break;
+        case f::iota_transpose_perm: proto::read_int64s(reader, read.transpose); break;
+        case f::last_tile_dims: proto::read_int64s(reader, read.last_types); break;
+        case f::replicate_on_last_tile_dim: read.replicate_last = reader.get_bool(); break;
+        case f::tuple_shardings: read.tuple.push_back(reader.get_bytes()); break;
+        default: reader.skip();
+      }
+    }
+    return read;
+  });
+}
+
 }  // namespace
 
 Sharding Sharding::replicated() { return {}; }
@@ -92,64 +129,41 @@ Result<Sharding> Sharding::tiled(std::vector<std::int64_t> tiles, std::vector<st
   std::ranges::sort(sorted);
   if (sorted.front() < 0 || std::ranges::adjacent_find(sorted) != sorted.end()) return bad("a partition stands twice or is negative");
   Sharding s;
-  s.rank_ = rank;
   if (std::all_of(tiles.begin(), tiles.begin() + static_cast<std::ptrdiff_t>(rank), [](std::int64_t t) { return t == 1; })) return s;
   s.kind_ = Kind::Tiled;
+  s.rank_ = rank;
   s.tiles_ = std::move(tiles);
   s.partitions_ = std::move(partitions);
   return s;
 }
 
 Result<Sharding> Sharding::parse(std::string_view bytes, std::size_t rank) {
-  namespace f = proto::OpSharding;
-  struct Read {
-    proto::OpSharding_Type type = proto::OpSharding_Type::REPLICATED;
-    std::vector<std::int64_t> tiles, devices, reshape, transpose, last_types;
-    bool replicate_last = false;
-    std::vector<std::string> tuple;
-  };
-  PJRT_TRY(Read r, proto::guarded("OpSharding", [&] {
-    Read read;
-    protozero::pbf_reader reader(bytes.data(), bytes.size());
-    while (reader.next()) {
-      switch (reader.tag()) {
-        case f::type: read.type = static_cast<proto::OpSharding_Type>(reader.get_enum()); break;
-        case f::tile_assignment_dimensions: proto::read_int64s(reader, read.tiles); break;
-        case f::tile_assignment_devices: proto::read_int64s(reader, read.devices); break;
-        case f::iota_reshape_dims: proto::read_int64s(reader, read.reshape); break;
-        case f::iota_transpose_perm: proto::read_int64s(reader, read.transpose); break;
-        case f::last_tile_dims: proto::read_int64s(reader, read.last_types); break;
-        case f::replicate_on_last_tile_dim: read.replicate_last = reader.get_bool(); break;
-        case f::tuple_shardings: read.tuple.push_back(reader.get_bytes()); break;
-        default: reader.skip();
-      }
-    }
-    return read;
-  }));
+  PJRT_TRY(OpSharding r, read_op_sharding(bytes));
+  if (r.type == proto::OpSharding_Type::TUPLE) {
+    if (r.tuple.size() != 1) return bad("a tuple of " + std::to_string(r.tuple.size()) + " where one was expected");
+    const std::string only = std::move(r.tuple.front());
+    PJRT_TRY(r, read_op_sharding(only));
+  }
   switch (r.type) {
     case proto::OpSharding_Type::REPLICATED: return replicated();
     case proto::OpSharding_Type::MAXIMAL:
       if (r.devices.size() != 1) return bad("maximal, but on " + std::to_string(r.devices.size()) + " devices");
+      if (r.devices.front() < 0) return bad("on partition " + std::to_string(r.devices.front()));
       return maximal(r.devices.front());
-    case proto::OpSharding_Type::TUPLE:
-      if (r.tuple.size() == 1) return parse(r.tuple.front(), rank);
-      return bad("a tuple of " + std::to_string(r.tuple.size()) + " where one was expected");
+    case proto::OpSharding_Type::TUPLE: return bad("a tuple in a tuple");
     case proto::OpSharding_Type::OTHER: break;
-    default:
-      return std::unexpected(Error(ErrorCode::Unimplemented, "manual, unreduced and unknown shardings do not say how an array is cut"));
+    default: return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kNoCut)));
   }
   for (const std::int64_t type : r.last_types) {
     if (type != std::to_underlying(proto::OpSharding_Type::REPLICATED)) {
-      return std::unexpected(Error(ErrorCode::Unimplemented, "shardings with manual or unreduced subgroups are not supported"));
+      return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kSubgroups)));
     }
   }
   if (r.devices.empty()) {
     PJRT_TRY(r.devices, checked_iota(std::move(r.reshape), std::move(r.transpose)));
   }
   const std::size_t replicated_dims = r.last_types.size() + (r.replicate_last ? 1 : 0);
-  if (r.tiles.size() != rank + replicated_dims) {
-    return bad(std::to_string(r.tiles.size() - std::min(r.tiles.size(), replicated_dims)) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
-  }
+  if (r.tiles.size() != rank + replicated_dims) return wrong_rank(r.tiles.size(), replicated_dims, rank);
   return tiled(std::move(r.tiles), std::move(r.devices), rank);
 }
 
@@ -159,9 +173,12 @@ Result<Sharding> Sharding::parse_text(std::string_view text, std::size_t rank) {
   if (!eat(text, "{") || !text.ends_with("}")) return malformed();
   text.remove_suffix(1);
   if (text.starts_with("replicated")) return replicated();
+  for (const std::string_view word : {"manual", "unreduced", "unknown"}) {
+    if (text.starts_with(word)) return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kNoCut)));
+  }
   if (eat(text, "maximal device=")) {
     std::vector<std::int64_t> device;
-    if (!read_numbers(text, device) || device.size() != 1) return malformed();
+    if (!read_numbers(text, device) || device.size() != 1 || device.front() < 0) return malformed();
     return maximal(device.front());
   }
   std::vector<std::int64_t> tiles, devices;
@@ -174,12 +191,20 @@ Result<Sharding> Sharding::parse_text(std::string_view text, std::size_t rank) {
   } else if (!read_numbers(text, devices)) {
     return malformed();
   }
-  const bool replicate_last = text.find("last_tile_dim_replicate") != std::string_view::npos;
-  const bool subgroups = text.find("last_tile_dims=") != std::string_view::npos;
-  if (subgroups && (text.find("manual") != std::string_view::npos || text.find("unreduced") != std::string_view::npos)) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "shardings with manual or unreduced subgroups are not supported"));
+  std::size_t replicated_dims = 0;
+  if (eat(text, " last_tile_dim_replicate")) {
+    replicated_dims = 1;
+  } else if (eat(text, " last_tile_dims={")) {
+    do {
+      if (text.starts_with("manual") || text.starts_with("unreduced")) {
+        return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kSubgroups)));
+      }
+      if (!eat(text, "replicated")) return malformed();
+      ++replicated_dims;
+    } while (eat(text, ", "));
+    if (!eat(text, "}")) return malformed();
   }
-  if (!replicate_last && !subgroups && tiles.size() != rank) return bad(std::to_string(tiles.size()) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
+  if (tiles.size() != rank + replicated_dims) return wrong_rank(tiles.size(), replicated_dims, rank);
   return tiled(std::move(tiles), std::move(devices), rank);
 }
 
@@ -214,10 +239,14 @@ std::optional<Dimensions> Sharding::tile_begin(std::int64_t partition, std::span
 
 std::string to_string(const Sharding& sharding) {
   if (sharding.is_replicated()) return "replicated";
-  std::string text;
-  const std::vector<std::int64_t> tiles = sharding.tiles(0);
-  for (const std::int64_t t : tiles) text += (text.empty() ? "" : "x") + std::to_string(t);
-  return tiles.empty() ? "on one partition" : text + " tiles";
+  const auto join = [](std::span<const std::int64_t> numbers, char between) {
+    std::string text;
+    for (const std::int64_t n : numbers) text += (text.empty() ? "" : std::string(1, between)) + std::to_string(n);
+    return text;
+  };
+  const std::string partitions = join(sharding.partitions_, ',');
+  if (sharding.kind_ == Sharding::Kind::Maximal) return "on partition " + partitions;
+  return join(std::span(sharding.tiles_).first(sharding.rank_), 'x') + " tiles on partitions " + partitions;
 }
 
 }  // namespace pjrt

@@ -106,6 +106,7 @@ Result<std::uint64_t> Topology::fingerprint() const {
 
 Result<std::string> Topology::make_canonical_shape_for_memory_space(int memory_space_kind_id, const Shape& shape, const Layout& layout) const {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
+  PJRT_CHECK(detail::check_rank(shape, layout));
   detail::MemoryLayoutC c_layout(layout);
   PJRT_TRY(const auto args, detail::call<fn::PJRT_TopologyDescription_MakeCanonicalShapeForMemorySpace>(*state_->plugin, {.topology = state_->raw,
                                                                                                                          .memory_space_kind_id = memory_space_kind_id,

@@ -43,6 +43,18 @@ struct TransferManager::State {
   }
   std::string name(std::size_t i) const { return "buffer " + std::to_string(i) + " (" + to_string(specs[i].shape) + ")"; }
 
+  Result<void> check_untouched(std::size_t i) {
+    const std::lock_guard lock(mutex);
+    if (!slots[i].finished && !slots[i].retrieved && slots[i].appended == 0) return {};
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, name(i) + " has been filled, in part at least, or retrieved already"));
+  }
+
+  /// Whether elements in row-major order are what the device has. Only CPU plugins are known to lay arrays out so unless told otherwise.
+  bool is_row_major(std::size_t i) const {
+    const ShapeSpec& spec = specs[i];
+    return spec.layout ? spec.layout->is_row_major() : client->is_cpu || spec.shape.rank() < 2;
+  }
+
   /// Notes that bytes are coming, or says why they may not.
   Result<void> begin(std::size_t i, std::int64_t offset, std::size_t size, bool last) {
     PJRT_CHECK(check_index(i));
@@ -54,6 +66,16 @@ struct TransferManager::State {
     }
     if (last) slot.finished = true;
     return {};
+  }
+
+  /// Sends a chunk behind the one before.
+  Event append(std::size_t i, const Chunk& chunk) {
+    Slot& slot = slots[i];
+    const std::int64_t offset = slot.appended;
+    const bool last = static_cast<std::size_t>(offset) + chunk.size() == slot.size;
+    if (auto ok = begin(i, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
+    slot.appended += static_cast<std::int64_t>(chunk.size());
+    return send(i, chunk, offset, last);
   }
 
   Event send(std::size_t i, const Chunk& chunk, std::int64_t offset, bool last) {
@@ -78,6 +100,17 @@ TransferManager::TransferManager(TransferManager&&) noexcept = default;
 TransferManager& TransferManager::operator=(TransferManager&&) noexcept = default;
 TransferManager::~TransferManager() = default;
 
+Result<TransferManager::State*> TransferManager::state() const {
+  if (state_ != nullptr) return state_.get();
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the transfer manager was moved from"));
+}
+
+Result<TransferManager::State*> TransferManager::state(std::size_t index) const {
+  PJRT_TRY(State* s, state());
+  PJRT_CHECK(s->check_index(index));
+  return s;
+}
+
 Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::span<const ShapeSpec> specs, const Memory& memory) const {
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   auto state = std::make_unique<TransferManager::State>();
@@ -91,17 +124,14 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
   bool any_layout = false;
   for (const ShapeSpec& spec : state->specs) {
     PJRT_CHECK(detail::check_shape(*state_->plugin, spec.shape));
-    if (spec.layout && !spec.layout->is_row_major()) {
-      PJRT_TRY(const bool honoured, detail::honours_layouts(*state_));
-      if (!honoured) return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + plugin().description() + " does not honour layouts other than row-major"));
-    }
+    if (spec.layout) PJRT_CHECK(detail::check_layout_of_new(*state_, spec.shape, *spec.layout));
     abi::PJRT_ShapeSpec& c = c_specs.emplace_back();
     c.struct_size = abi::struct_size<abi::PJRT_ShapeSpec>;
     c.dims = spec.shape.dims.data();
     c.num_dims = spec.shape.rank();
     c.element_type = detail::to_c(spec.shape.type);
     any_layout |= spec.layout.has_value();
-    layouts.push_back(spec.layout ? std::make_unique<detail::MemoryLayoutC>(*spec.layout) : nullptr);
+    layouts.push_back(spec.layout ? std::make_unique<detail::MemoryLayoutC>(*spec.layout, spec.shape.type) : nullptr);
     c_layouts.push_back(layouts.back() ? layouts.back()->get() : nullptr);
   }
   abi::PJRT_Client_CreateBuffersForAsyncHostToDevice_Args args{};
@@ -122,60 +152,86 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
 }
 
 Result<std::size_t> TransferManager::buffer_count() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferCount>(state_->plugin(), {.transfer_manager = state_->raw}));
+  PJRT_TRY(const State* s, state());
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferCount>(s->plugin(), {.transfer_manager = s->raw}));
   return args.buffer_count;
 }
 
 Result<std::size_t> TransferManager::buffer_size(std::size_t index) const {
-  PJRT_CHECK(state_->check_index(index));
-  return state_->slots[index].size;
+  PJRT_TRY(const State* s, state(index));
+  return s->slots[index].size;
 }
 
 Result<Device> TransferManager::device() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_Device>(state_->plugin(), {.transfer_manager = state_->raw}));
-  PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*state_->client, args.device_out));
-  return Device(state_->client, record);
+  PJRT_TRY(const State* s, state());
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_Device>(s->plugin(), {.transfer_manager = s->raw}));
+  PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*s->client, args.device_out));
+  return Device(s->client, record);
 }
 
-std::span<const ShapeSpec> TransferManager::specs() const noexcept { return state_->specs; }
+std::span<const ShapeSpec> TransferManager::specs() const noexcept {
+  return state_ != nullptr ? std::span<const ShapeSpec>(state_->specs) : std::span<const ShapeSpec>();
+}
 
 Result<Buffer> TransferManager::retrieve_buffer(std::size_t index) {
-  PJRT_CHECK(state_->check_index(index));
-  const std::lock_guard lock(state_->mutex);
-  if (state_->slots[index].retrieved) {
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, state_->name(index) + " has been retrieved already"));
+  PJRT_TRY(State* s, state(index));
+  const std::lock_guard lock(s->mutex);
+  if (s->slots[index].retrieved) {
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, s->name(index) + " has been retrieved already"));
   }
   PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_RetrieveBuffer>(
-                                state_->plugin(), {.transfer_manager = state_->raw, .buffer_index = static_cast<int>(index)}));
-  state_->slots[index].retrieved = true;
-  const ShapeSpec& spec = state_->specs[index];
+                                s->plugin(), {.transfer_manager = s->raw, .buffer_index = static_cast<int>(index)}));
+  s->slots[index].retrieved = true;
+  const ShapeSpec& spec = s->specs[index];
   detail::KnownLayout layout = detail::RowMajor{};
   if (spec.layout) layout = MemoryLayout(*spec.layout);
-  return detail::make_buffer(state_->client, args.buffer_out, spec.shape, state_->device, std::move(layout));
+  return detail::make_buffer(s->client, args.buffer_out, spec.shape, s->device, std::move(layout));
 }
 
 Event TransferManager::transfer_data(std::size_t index, Chunk chunk, std::int64_t offset, bool last) {
-  const std::lock_guard lock(state_->mutex);
-  if (auto ok = state_->begin(index, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
-  return state_->send(index, chunk, offset, last);
+  const Result<State*> s = state(index);
+  if (!s) return Event::ready(std::unexpected(s.error()));
+  const std::lock_guard lock((*s)->mutex);
+  if (auto ok = (*s)->begin(index, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
+  return (*s)->send(index, chunk, offset, last);
 }
 
 Event TransferManager::add(std::size_t index, Chunk chunk) {
-  const std::lock_guard lock(state_->mutex);
-  if (auto ok = state_->check_index(index); !ok) return Event::ready(std::move(ok));
-  State::Slot& slot = state_->slots[index];
-  const std::int64_t offset = slot.appended;
-  const bool last = static_cast<std::size_t>(offset) + chunk.size() == slot.size;
-  if (auto ok = state_->begin(index, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
-  slot.appended += static_cast<std::int64_t>(chunk.size());
-  return state_->send(index, chunk, offset, last);
+  const Result<State*> s = state(index);
+  if (!s) return Event::ready(std::unexpected(s.error()));
+  const std::lock_guard lock((*s)->mutex);
+  return (*s)->append(index, chunk);
+}
+
+Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
+  const auto start = [&]() -> Result<Event> {
+    PJRT_TRY(State* s, state(index));
+    const Shape& shape = s->specs[index].shape;
+    const std::lock_guard lock(s->mutex);
+    if (!is_packed(shape.type)) return s->append(index, Chunk(elements.owner(), elements.bytes()));
+    const std::int64_t in_a_byte = 8 / bit_width(shape.type);
+    const std::int64_t before = s->slots[index].appended * in_a_byte;
+    const std::int64_t left = element_count(shape.dims).value_or(0) - before;
+    const std::int64_t count = elements.element_count();
+    if (count > left && !s->slots[index].finished) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(count) + " elements after " + std::to_string(before) + " do not fit into " + s->name(index)));
+    }
+    if (count < left && count % in_a_byte != 0) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(count) + " elements of " + std::string(pjrt::name(shape.type)) +
+                                                                   " do not fill whole bytes; only the last chunk of " + s->name(index) + " may"));
+    }
+    return s->append(index, Chunk(pack(elements.bytes(), bit_width(shape.type))));
+  };
+  Result<Event> event = start();
+  return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));
 }
 
 Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<const std::byte> bytes, std::size_t chunk_size, const TransferProgress& progress) {
   if (chunk_size == 0) return std::unexpected(Error(ErrorCode::InvalidArgument, "chunks of 0 bytes never end"));
-  PJRT_TRY(const std::size_t size, buffer_size(index));
+  PJRT_TRY(const State* s, state(index));
+  const std::size_t size = s->slots[index].size;
   if (bytes.size() != size) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, state_->name(index) + " takes " + std::to_string(size) + " bytes, not " + std::to_string(bytes.size())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, s->name(index) + " takes " + std::to_string(size) + " bytes, not " + std::to_string(bytes.size())));
   }
   std::size_t done = 0;
   do {
@@ -189,27 +245,27 @@ Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<cons
 
 Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
   const auto start = [&]() -> Result<Event> {
-    PJRT_CHECK(state_->check_index(index));
-    const Shape& shape = state_->specs[index].shape;
+    PJRT_TRY(State* s, state(index));
+    const Shape& shape = s->specs[index].shape;
     if (array.shape() != shape) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "the array is " + to_string(array.shape()) + ", " + state_->name(index)));
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "the array is " + to_string(array.shape()) + ", " + s->name(index)));
     }
     PJRT_TRY(const HostBuffer dense, array.dense());
     Layout layout = Layout::row_major(shape.rank());  // plugins abort without one
     detail::MemoryLayoutC c_layout(layout);
-    const std::lock_guard lock(state_->mutex);
-    if (!state_->plugin().api.PJRT_AsyncHostToDeviceTransferManager_TransferLiteral) {
-      return std::unexpected(detail::absent_function(state_->plugin(), fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral::info));
+    const std::lock_guard lock(s->mutex);
+    if (!s->plugin().api.PJRT_AsyncHostToDeviceTransferManager_TransferLiteral) {
+      return std::unexpected(detail::absent_function(s->plugin(), fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral::info));
     }
-    PJRT_CHECK(state_->begin(index, 0, state_->slots[index].size, true));
-    PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral>(state_->plugin(), {.transfer_manager = state_->raw,
-                                                                                                                         .buffer_index = static_cast<int>(index),
-                                                                                                                         .data = dense.view().data(),
-                                                                                                                         .shape_dims = shape.dims.data(),
-                                                                                                                         .shape_num_dims = shape.rank(),
-                                                                                                                         .shape_element_type = detail::to_c(shape.type),
-                                                                                                                         .shape_layout = c_layout.get()}));
-    return State::keep(detail::make_event(state_->plugin(), state_->client, args.done_with_h2d_transfer), dense.owner());
+    PJRT_CHECK(s->begin(index, 0, s->slots[index].size, true));
+    PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral>(s->plugin(), {.transfer_manager = s->raw,
+                                                                                                                   .buffer_index = static_cast<int>(index),
+                                                                                                                   .data = dense.view().data(),
+                                                                                                                   .shape_dims = shape.dims.data(),
+                                                                                                                   .shape_num_dims = shape.rank(),
+                                                                                                                   .shape_element_type = detail::to_c(shape.type),
+                                                                                                                   .shape_layout = c_layout.get()}));
+    return State::keep(detail::make_event(s->plugin(), s->client, args.done_with_h2d_transfer), dense.owner());
   };
   Result<Event> event = start();
   return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));
@@ -217,18 +273,20 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
 
 Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer> arrays) {
   const auto start = [&]() -> Result<std::vector<Buffer>> {
-    if (arrays.size() != state_->specs.size()) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays for " + std::to_string(state_->specs.size()) + " buffers"));
+    PJRT_TRY(State* s, state());
+    if (arrays.size() != s->specs.size()) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays for " + std::to_string(s->specs.size()) + " buffers"));
     }
     for (std::size_t i = 0; i < arrays.size(); ++i) {
-      if (arrays[i].shape() != state_->specs[i].shape) {
-        return std::unexpected(Error(ErrorCode::InvalidArgument, "array " + std::to_string(i) + " is " + to_string(arrays[i].shape()) + ", " + state_->name(i)));
+      if (arrays[i].shape() != s->specs[i].shape) {
+        return std::unexpected(Error(ErrorCode::InvalidArgument, "array " + std::to_string(i) + " is " + to_string(arrays[i].shape()) + ", " + s->name(i)));
       }
+      PJRT_CHECK(s->check_untouched(i));
     }
     std::vector<Buffer> buffers;
     for (std::size_t i = 0; i < arrays.size(); ++i) {
-      PJRT_TRY(HostBuffer dense, arrays[i].dense());
-      const Event sent = add(i, to_device_form(i, std::move(dense)));
+      PJRT_TRY(const HostBuffer dense, arrays[i].dense());
+      const Event sent = s->is_row_major(i) ? add_elements(i, dense) : transfer_literal(i, dense);
       if (sent.is_ready()) PJRT_CHECK(sent.outcome());
       PJRT_TRY(Buffer buffer, retrieve_buffer(i));
       buffers.push_back(std::move(buffer));
@@ -243,44 +301,43 @@ Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer
 }
 
 Result<void> TransferManager::set_buffer_error(std::size_t index, const Error& error) {
-  PJRT_CHECK(state_->check_index(index));
-  const std::lock_guard lock(state_->mutex);
-  State::Slot& slot = state_->slots[index];
-  if (slot.finished) return std::unexpected(Error(ErrorCode::FailedPrecondition, state_->name(index) + " has had its last bytes or an error already"));
+  PJRT_TRY(State* s, state(index));
+  const std::lock_guard lock(s->mutex);
+  State::Slot& slot = s->slots[index];
+  if (slot.finished) return std::unexpected(Error(ErrorCode::FailedPrecondition, s->name(index) + " has had its last bytes or an error already"));
   const std::string message(error.message());
   abi::PJRT_AsyncHostToDeviceTransferManager_SetBufferError_Args args{};
-  args.transfer_manager = state_->raw;
+  args.transfer_manager = s->raw;
   args.buffer_index = static_cast<int>(index);
   args.error_code = detail::to_c(error.code());
   args.error_message = message.data();
   args.error_message_size = message.size();
   slot.finished = true;
-  return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_SetBufferError>(state_->plugin(), args);
+  return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_SetBufferError>(s->plugin(), args);
 }
 
 Result<void> TransferManager::add_metadata(std::span<const std::pair<std::string, std::string>> metadata) {
+  PJRT_TRY(const State* s, state());
   NamedValues values;
   for (const auto& [key, value] : metadata) values.add(key, value);
   const detail::NamedValuesC c_values(values);
   abi::PJRT_AsyncHostToDeviceTransferManager_AddMetadata_Args args{};
-  args.transfer_manager = state_->raw;
+  args.transfer_manager = s->raw;
   args.transfer_metadata = c_values.data();
   args.num_metadata = c_values.size();
-  return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_AddMetadata>(state_->plugin(), args);
+  return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_AddMetadata>(s->plugin(), args);
 }
 
 Result<void> TransferManager::check_typed(std::size_t index, ElementType type) const {
-  PJRT_CHECK(state_->check_index(index));
-  if (state_->specs[index].shape.type != type) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, state_->name(index) + " does not hold " + std::string(name(type))));
+  PJRT_TRY(const State* s, state(index));
+  if (s->specs[index].shape.type != type) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, s->name(index) + " does not hold " + std::string(name(type))));
+  }
+  if (!s->is_row_major(index)) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "elements come in row-major order, and " + s->name(index) + " may lie in another on the device")
+                               .with_note("transfer_literal and transfer_all take whole arrays and reorder them"));
   }
   return {};
-}
-
-Chunk TransferManager::to_device_form(std::size_t index, HostBuffer elements) const {
-  const ElementType type = state_->specs[index].shape.type;
-  if (is_packed(type)) return Chunk(pack(elements.bytes(), bit_width(type)));
-  return {elements.owner(), elements.bytes()};
 }
 
 }  // namespace pjrt

@@ -23,11 +23,6 @@ struct Uploaded {
   abi::PJRT_Event* done_with_host_memory;
 };
 
-bool is_row_major(const MemoryLayout& layout) {
-  const auto* tiled = std::get_if<Layout>(&layout);
-  return tiled != nullptr && tiled->is_row_major();
-}
-
 Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const HostView& array, HostBufferSemantics semantics, const std::optional<Device>& device,
                        const std::optional<Memory>& memory, const std::optional<MemoryLayout>& layout) {
   PJRT_CHECK(detail::check_shape(*client->plugin, array.shape()));
@@ -37,14 +32,8 @@ Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const Hos
   }
   std::optional<detail::MemoryLayoutC> c_layout;
   if (layout) {
-    if (!is_row_major(*layout)) {
-      PJRT_TRY(const bool honoured, detail::honours_layouts(*client));
-      if (!honoured) {
-        return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(client->plugin).description() +
-                                                                   " does not honour the layout of an upload: it records it and leaves the bytes as they are"));
-      }
-    }
-    c_layout.emplace(*layout);
+    PJRT_CHECK(detail::check_layout_of_new(*client, array.shape(), *layout));
+    c_layout.emplace(std::get<Layout>(*layout), array.type());
   }
   abi::PJRT_Client_BufferFromHostBuffer_Args args{};
   args.client = client->raw;
@@ -97,6 +86,7 @@ Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& optio
 
 Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const {
   PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
+  uploaded.buffer.state()->read_only_memory = array.data();
   keep_until_done(state_, uploaded.done_with_host_memory, options.keep_alive);
   return std::move(uploaded.buffer);
 }

@@ -14,8 +14,8 @@
 #include "core/try.hpp"
 #include "pjrt/error.hpp"
 
-/// Reads flatbuffers by field number, for formats whose schema is not ours to have. The library's Verifier checks each offset
-/// before it is followed, as the code that flatc generates would.
+/// Reads flatbuffers by field number, for formats whose schema is not ours to have. The library's Verifier checks each
+/// offset before it is followed, as the code that flatc generates would.
 namespace pjrt::model::detail {
 
 /// A field of a table: its number in the schema, and its name for messages.
@@ -40,11 +40,12 @@ class Flatbuffer {
   static constexpr std::size_t kMostBytes = FLATBUFFERS_MAX_BUFFER_SIZE - 1;
 
   explicit Flatbuffer(std::span<const std::byte> bytes)
-      : bytes_(reinterpret_cast<const std::uint8_t*>(bytes.data())), size_(bytes.size()), verifier_(bytes_, size_, limits()) {}
+      : bytes_(reinterpret_cast<const std::uint8_t*>(bytes.data())),
+        size_(bytes.size()),
+        verifier_(bytes_, size_, limits()) {}
   Flatbuffer(const Flatbuffer&) = delete;
   Flatbuffer& operator=(const Flatbuffer&) = delete;
 
-  std::size_t size() const noexcept { return size_; }
   Result<FlatTable> root(const char* name);
 
  private:
@@ -81,10 +82,12 @@ class Flatbuffer {
   std::size_t spent_ = 0;
 };
 
-/// A table whose start and field list have been checked. Fields are checked when they are read; an absent one is nothing.
+/// A table whose start and field list have been checked. Fields are checked when they are read; an absent one is
+/// nothing.
 class FlatTable {
  public:
-  FlatTable(FlatTable&& other) noexcept : file_(std::exchange(other.file_, nullptr)), table_(other.table_), name_(other.name_) {}
+  FlatTable(FlatTable&& other) noexcept
+      : file_(std::exchange(other.file_, nullptr)), table_(other.table_), name_(other.name_) {}
   FlatTable& operator=(FlatTable&&) = delete;
   ~FlatTable() {
     if (file_ == nullptr) return;
@@ -153,7 +156,8 @@ class FlatTable {
   friend class Flatbuffer;
   using Offsets = flatbuffers::Vector<flatbuffers::uoffset_t>;
 
-  FlatTable(Flatbuffer& file, const flatbuffers::Table* table, const char* name) : file_(&file), table_(table), name_(name) {}
+  FlatTable(Flatbuffer& file, const flatbuffers::Table* table, const char* name)
+      : file_(&file), table_(table), name_(name) {}
 
   static constexpr std::size_t kTableBytes = 12;  // of a usual small one
 
@@ -165,8 +169,8 @@ class FlatTable {
 
   static Result<FlatTable> open(Flatbuffer& file, const std::uint8_t* at, const char* name) {
     if (file.level_ == Flatbuffer::kMostLevels) {
-      return std::unexpected(
-          Error(ErrorCode::InvalidArgument, std::string(name) + " is nested more than " + std::to_string(file.level_) + " levels deep"));
+      return std::unexpected(Error(ErrorCode::InvalidArgument, std::string(name) + " is nested more than " +
+                                                                   std::to_string(file.level_) + " levels deep"));
     }
     if (!file.verifier_.VerifyTableStart(at)) return std::unexpected(file.damaged(name, ""));
     ++file.level_;

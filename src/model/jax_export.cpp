@@ -1,445 +1,19 @@
 #include "pjrt/model/jax_export.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cstring>
 #include <set>
 #include <utility>
 
+#include "model/dimension.hpp"
 #include "model/flatbuffer.hpp"
+#include "model/jax_export_state.hpp"
 #include "model/jax_sharding.hpp"
 #include "model/mlir_bytecode.hpp"
-#include "model/pytree.hpp"
 
 namespace pjrt::model {
-namespace detail {
-
-/// What an artifact says of the type of an array; arrays of one type share it.
-struct ExportedArray {
-  Shape shape;
-  std::vector<std::string> dims;
-  std::size_t logical_rank = 0;
-  std::string_view dtype;
-  MemorySpace space = MemorySpace::Unspecified;
-  bool symbolic = false;
-};
-using ArrayRef = std::shared_ptr<const ExportedArray>;
-
-struct JaxExportState {
-  std::shared_ptr<const void> owner;
-  std::span<const std::byte> module;
-  std::string function_name;
-  std::optional<std::string> jax_version;
-  int serialization_version = 0;
-  int calling_convention_version = 0;
-  std::vector<std::string> platforms;
-  std::int64_t device_count = 1;
-  bool uses_global_constants = false;
-  bool has_vjp = false;
-  std::vector<std::string> ordered_effects;
-  std::vector<std::string> unordered_effects;
-  std::vector<DisabledCheck> disabled_checks;
-  std::vector<ExportedValue> inputs;
-  std::vector<ExportedValue> outputs;
-  std::vector<std::size_t> kept_inputs;
-  std::vector<std::string> custom_call_targets;
-};
-
 namespace {
 
 constexpr const char* kExported = "Exported";
-
-namespace exported {
-constexpr Field kSerializationVersion{0, "serialization_version"};
-constexpr Field kFunctionName{1, "function_name"};
-constexpr Field kInTree{2, "in_tree"};
-constexpr Field kInAvals{3, "in_avals"};
-constexpr Field kOutTree{4, "out_tree"};
-constexpr Field kOutAvals{5, "out_avals"};
-constexpr Field kDevicesShort{6, "nr_devices_short"};
-constexpr Field kInShardings{7, "in_shardings"};
-constexpr Field kOutShardings{8, "out_shardings"};
-constexpr Field kPlatforms{9, "platforms"};
-constexpr Field kOrderedEffects{10, "ordered_effects"};
-constexpr Field kUnorderedEffects{11, "unordered_effects"};
-constexpr Field kDisabledChecks{12, "disabled_checks"};
-constexpr Field kModule{13, "mlir_module_serialized"};
-constexpr Field kCallingConventionVersion{14, "calling_convention_version"};
-constexpr Field kKeptInputs{15, "module_kept_var_idx"};
-constexpr Field kUsesGlobalConstants{16, "uses_global_constants"};
-constexpr Field kVjp{17, "vjp"};
-constexpr Field kDevices{18, "nr_devices"};
-constexpr Field kUniqueAvals{19, "unique_avals"};
-constexpr Field kUniqueMeshes{20, "unique_abstract_meshes"};
-constexpr Field kUniqueShardings{21, "unique_named_shardings"};
-constexpr Field kInAvalIndices{22, "in_avals_idxs"};
-constexpr Field kOutAvalIndices{23, "out_avals_idxs"};
-constexpr Field kInShardingIndices{24, "in_shardings_idxs"};
-constexpr Field kOutShardingIndices{25, "out_shardings_idxs"};
-constexpr Field kJaxVersion{26, "jax_version"};
-}  // namespace exported
-
-namespace aval {
-constexpr Field kKind{0, "kind"};
-constexpr Field kShape{1, "shape"};
-constexpr Field kDtype{2, "dtype"};
-constexpr Field kMemorySpace{3, "memory_space"};
-}  // namespace aval
-
-namespace effect {
-constexpr Field kTypeName{0, "type_name"};
-}
-
-namespace check {
-constexpr Field kKind{0, "kind"};
-constexpr Field kTarget{1, "custom_call_target"};
-}  // namespace check
-
-struct DType {
-  ElementType type;
-  std::string_view name;
-  std::int64_t key_words = 0;  // of a PRNG key, which the module takes as that many u32
-};
-
-/// By their numbers in artifacts.
-constexpr std::array<DType, 30> kDTypes = {{
-    {ElementType::Pred, "bool"},
-    {ElementType::S8, "int8"},
-    {ElementType::S16, "int16"},
-    {ElementType::S32, "int32"},
-    {ElementType::S64, "int64"},
-    {ElementType::U8, "uint8"},
-    {ElementType::U16, "uint16"},
-    {ElementType::U32, "uint32"},
-    {ElementType::U64, "uint64"},
-    {ElementType::F16, "float16"},
-    {ElementType::F32, "float32"},
-    {ElementType::F64, "float64"},
-    {ElementType::C64, "complex64"},
-    {ElementType::C128, "complex128"},
-    {ElementType::BF16, "bfloat16"},
-    {ElementType::S4, "int4"},
-    {ElementType::U4, "uint4"},
-    {ElementType::F8E4M3B11FNUZ, "float8_e4m3b11fnuz"},
-    {ElementType::F8E4M3FN, "float8_e4m3fn"},
-    {ElementType::F8E4M3FNUZ, "float8_e4m3fnuz"},
-    {ElementType::F8E5M2, "float8_e5m2"},
-    {ElementType::F8E5M2FNUZ, "float8_e5m2fnuz"},
-    {ElementType::Pred, "float0"},  // without values in JAX, tensor<…xi1> in the module
-    {ElementType::F8E4M3, "float8_e4m3"},
-    {ElementType::F8E3M4, "float8_e3m4"},
-    {ElementType::F8E8M0FNU, "float8_e8m0fnu"},
-    {ElementType::F4E2M1FN, "float4_e2m1fn"},
-    {ElementType::U32, "key<fry>", 2},
-    {ElementType::U32, "key<rbg>", 4},
-    {ElementType::U32, "key<urbg>", 4},
-}};
-
-constexpr std::size_t kMostDimensions = 255;
-constexpr std::int64_t kMostDevices = std::int64_t{1} << 22;
-
-std::unexpected<Error> bad(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, std::move(what))); }
-
-std::unexpected<Error> unsupported(std::string what) { return std::unexpected(Error(ErrorCode::Unimplemented, std::move(what))); }
-
-bool is_digit(char c) { return '0' <= c && c <= '9'; }
-
-bool is_word(char c) { return is_digit(c) || ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || c == '_' || (c & 0x80) != 0; }
-
-/// The size of a dimension; kSymbolic for an expression like "2*h + 1".
-Result<std::int64_t> parse_dimension(const std::string& text) {
-  std::int64_t size = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, size);
-  if (stop == end && error == std::errc() && size >= 0) return size;
-  const auto fits = [](char c) { return is_word(c) || (c != '\0' && std::strchr(" +-*/%^(),", c) != nullptr); };
-  const auto names = [](char c) { return is_word(c) && !is_digit(c); };
-  if (!std::ranges::all_of(text, fits) || std::ranges::none_of(text, names)) return bad("'" + text + "' is no dimension");
-  return ExportedValue::kSymbolic;
-}
-
-/// Adds the dimension variables of an expression.
-void collect_symbols(const std::string& expression, std::set<std::string>& symbols) {
-  static constexpr std::array<std::string_view, 5> kFunctions = {"floordiv", "mod", "max", "min", "non_negative"};
-  for (auto at = expression.begin(); at != expression.end();) {
-    const auto word = std::find_if(at, expression.end(), is_word);
-    at = std::find_if_not(word, expression.end(), is_word);
-    const std::string name(word, at);
-    if (!name.empty() && !is_digit(name.front()) && std::ranges::find(kFunctions, name) == kFunctions.end()) symbols.insert(name);
-  }
-}
-
-/// Whether a string of a module is the name of a custom call that JAX lets into artifacts unasked.
-bool is_stable_custom_call(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> kPrefixes = {"lapack_", "cusolver_", "hipsolver_", "cusparse_", "cu_", "hip_"};
-  static constexpr std::array<std::string_view, 17> kNames = {
-      "Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape", "annotate_device_placement", "Eigh", "Qr",
-      "ProductOfElementaryHouseholderReflectors", "LuDecomposition", "ApproxTopK", "stablehlo.dynamic_approx_top_k",
-      "tf.call_tf_function", "tpu_custom_call", "AllocateBuffer", "mosaic_gpu_v2", "stablehlo.dynamic_reduce_window",
-      "stablehlo.dynamic_rng_bit_generator", "stablehlo.dynamic_top_k"};
-  return name == "shape_assertion" || std::ranges::find(kNames, name) != kNames.end() ||
-         std::ranges::any_of(kPrefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
-}
-
-Result<ArrayRef> read_array(const FlatTable& table) {
-  PJRT_TRY(const auto kind, table.scalar<std::int8_t>(aval::kKind));
-  if (kind != 0) return unsupported("it holds a value that is no array (kind " + std::to_string(kind) + ")");
-  PJRT_TRY(const auto dtype, table.scalar<std::int8_t>(aval::kDtype));
-  if (dtype < 0 || static_cast<std::size_t>(dtype) >= kDTypes.size()) {
-    return unsupported("it has an element type that is not known here (number " + std::to_string(dtype) + ")");
-  }
-  PJRT_TRY(const auto space, table.scalar<std::int8_t>(aval::kMemorySpace));
-  if (space < 0 || space > std::to_underlying(MemorySpace::Any)) {
-    return unsupported("it has a memory space that is not known here (number " + std::to_string(space) + ")");
-  }
-  auto array = std::make_shared<ExportedArray>();
-  array->space = static_cast<MemorySpace>(space);
-  std::vector<std::int64_t> dims;
-  PJRT_CHECK(table.each_string(aval::kShape, [&](std::string text) -> Result<void> {
-    if (dims.size() == kMostDimensions) return bad("an array of more than " + std::to_string(kMostDimensions) + " dimensions");
-    PJRT_TRY(const std::int64_t size, parse_dimension(text));
-    dims.push_back(size);
-    array->dims.push_back(std::move(text));
-    return {};
-  }));
-  array->logical_rank = dims.size();
-  array->symbolic = std::ranges::find(dims, ExportedValue::kSymbolic) != dims.end();
-  const DType& known = kDTypes[static_cast<std::size_t>(dtype)];
-  array->dtype = known.name;
-  if (known.key_words != 0) {
-    dims.push_back(known.key_words);
-    array->dims.push_back(std::to_string(known.key_words));
-  }
-  array->shape = Shape{known.type, Dimensions(dims)};
-  return array;
-}
-
-Result<std::vector<std::string>> read_effects(const FlatTable& root, Field field) {
-  std::vector<std::string> names;
-  PJRT_CHECK(root.each_table(field, "Effect", [&](FlatTable table) -> Result<void> {
-    PJRT_TRY(auto name, table.string(effect::kTypeName));
-    names.push_back(std::move(name).value_or(""));
-    return {};
-  }));
-  return names;
-}
-
-Result<std::vector<DisabledCheck>> read_disabled_checks(const FlatTable& root) {
-  std::vector<DisabledCheck> checks;
-  PJRT_CHECK(root.each_table(exported::kDisabledChecks, "DisabledSafetyCheck", [&](FlatTable table) -> Result<void> {
-    PJRT_TRY(const auto kind, table.scalar<std::int8_t>(check::kKind));
-    PJRT_TRY(auto target, table.string(check::kTarget));
-    if (kind < 0 || kind > std::to_underlying(DisabledCheck::Kind::ShapeAssertions)) {
-      return unsupported("it disables a safety check that is not known here (number " + std::to_string(kind) + ")");
-    }
-    checks.push_back({static_cast<DisabledCheck::Kind>(kind), std::move(target).value_or("")});
-    return {};
-  }));
-  return checks;
-}
-
-}  // namespace
-
-class JaxExportReader {
- public:
-  explicit JaxExportReader(const FlatTable& root) : root_(root) {}
-
-  Result<JaxExportState> read() && {
-    PJRT_CHECK(read_module());
-    PJRT_CHECK(read_header());
-    PJRT_CHECK(read_uniques());
-    PJRT_TRY(state_.inputs, read_values(exported::kInTree, argument_paths, exported::kInAvalIndices, exported::kInAvals,
-                                        exported::kInShardingIndices, exported::kInShardings));
-    PJRT_TRY(state_.outputs, read_values(exported::kOutTree, result_paths, exported::kOutAvalIndices, exported::kOutAvals,
-                                         exported::kOutShardingIndices, exported::kOutShardings));
-    PJRT_CHECK(read_kept_inputs());
-    ask_module();
-    return std::move(state_);
-  }
-
- private:
-  Result<void> read_module() {
-    PJRT_TRY(const auto bytes, root_.numbers<std::uint8_t>(exported::kModule));
-    state_.module = std::as_bytes(bytes);
-    if (!is_mlir_bytecode(state_.module)) return bad("it has no StableHLO module");
-    PJRT_TRY(const auto convention, root_.scalar<std::uint16_t>(exported::kCallingConventionVersion));
-    if (convention != 9 && convention != 10) {
-      return unsupported("it has the calling convention " + std::to_string(convention) + "; only 9 and 10 are known here");
-    }
-    state_.calling_convention_version = convention;
-    return {};
-  }
-
-  Result<void> read_header() {
-    PJRT_TRY(state_.serialization_version, root_.scalar<std::uint16_t>(exported::kSerializationVersion));
-    PJRT_TRY(auto function_name, root_.string(exported::kFunctionName));
-    if (!function_name) return bad("it has no function name");
-    state_.function_name = *std::move(function_name);
-    PJRT_TRY(state_.jax_version, root_.string(exported::kJaxVersion));
-    PJRT_CHECK(root_.each_string(exported::kPlatforms, [&](std::string platform) -> Result<void> {
-      state_.platforms.push_back(std::move(platform));
-      return {};
-    }));
-    if (state_.platforms.empty()) return bad("it names no platform");
-    PJRT_TRY(const auto uses_global_constants, root_.scalar<std::uint8_t>(exported::kUsesGlobalConstants));
-    state_.uses_global_constants = uses_global_constants != 0;
-    PJRT_TRY(const auto vjp, root_.table(exported::kVjp, kExported));
-    state_.has_vjp = vjp.has_value();
-    PJRT_TRY(const auto devices, root_.scalar<std::uint32_t>(exported::kDevices));
-    PJRT_TRY(const auto devices_short, root_.scalar<std::int16_t>(exported::kDevicesShort));
-    state_.device_count = devices != 0 ? std::int64_t{devices} : std::int64_t{devices_short};
-    if (state_.device_count < 1 || state_.device_count > kMostDevices) {
-      return bad("it is for " + std::to_string(state_.device_count) + " devices");
-    }
-    PJRT_TRY(state_.ordered_effects, read_effects(root_, exported::kOrderedEffects));
-    PJRT_TRY(state_.unordered_effects, read_effects(root_, exported::kUnorderedEffects));
-    PJRT_TRY(state_.disabled_checks, read_disabled_checks(root_));
-    return {};
-  }
-
-  Result<void> read_uniques() {
-    for (const Field field : {exported::kUniqueAvals, exported::kUniqueMeshes, exported::kUniqueShardings}) {
-      PJRT_TRY(const std::size_t count, root_.size(field));
-      if (count > 2 * kMostLeaves) return bad(std::string(field.name) + " has " + std::to_string(count) + " entries");
-    }
-    PJRT_CHECK(root_.each_table(exported::kUniqueAvals, "AbstractValue", [&](FlatTable table) -> Result<void> {
-      PJRT_TRY(auto array, read_array(table));
-      arrays_.push_back(std::move(array));
-      return {};
-    }));
-    PJRT_CHECK(root_.each_table(exported::kUniqueMeshes, "AbstractMesh", [&](FlatTable table) -> Result<void> {
-      PJRT_TRY(auto mesh, read_mesh(table));
-      meshes_.push_back(std::move(mesh));
-      return {};
-    }));
-    return root_.each_table(exported::kUniqueShardings, "NamedSharding", [&](FlatTable table) -> Result<void> {
-      PJRT_TRY(auto sharding, read_named_sharding(table, meshes_, state_.device_count));
-      shardings_.push_back(std::move(sharding));
-      return {};
-    });
-  }
-
-  template <class Paths>
-  Result<std::vector<ExportedValue>> read_values(Field tree, Paths paths_of, Field array_indices, Field arrays, Field sharding_indices,
-                                                 Field shardings) const {
-    PJRT_TRY(const auto root, root_.table(tree, "PyTreeDef"));
-    if (!root) return bad(std::string("it has no ") + tree.name);
-    PJRT_TRY(std::vector<std::string> paths, paths_of(*root));
-    std::vector<ExportedValue> values;
-    values.reserve(paths.size());
-    for (std::string& path : paths) values.push_back(ExportedValue(std::move(path)));
-    PJRT_CHECK(read_arrays(array_indices, arrays, values));
-    PJRT_CHECK(read_shardings(sharding_indices, shardings, values));
-    return values;
-  }
-
-  static Result<void> check_count(Field field, std::size_t count, std::size_t values) {
-    if (count == values) return {};
-    return bad(std::string(field.name) + " has " + std::to_string(count) + " entries for the " + std::to_string(values) + " leaves of its pytree");
-  }
-
-  Result<void> read_arrays(Field indices, Field whole, std::vector<ExportedValue>& values) const {
-    PJRT_TRY(const auto numbers, root_.numbers<std::uint32_t>(indices));
-    if (!numbers.empty()) {
-      PJRT_CHECK(check_count(indices, numbers.size(), values.size()));
-      for (std::size_t i = 0; i < numbers.size(); ++i) {
-        if (numbers[i] >= arrays_.size()) {
-          return bad(values[i].path_ + " is of type " + std::to_string(numbers[i]) + " of the " + std::to_string(arrays_.size()) + " it lists");
-        }
-        values[i].array_ = arrays_[numbers[i]];
-      }
-      return {};
-    }
-    PJRT_TRY(const std::size_t count, root_.size(whole));
-    PJRT_CHECK(check_count(whole, count, values.size()));
-    std::size_t i = 0;
-    return root_.each_table(whole, "AbstractValue", [&](FlatTable table) -> Result<void> {
-      ExportedValue& value = values[i++];
-      PJRT_TRY(value.array_, read_array(table));
-      return {};
-    });
-  }
-
-  /// None at all leaves all of them open.
-  Result<void> read_shardings(Field indices, Field whole, std::vector<ExportedValue>& values) const {
-    PJRT_TRY(const auto numbers, root_.numbers<std::uint32_t>(indices));
-    if (!numbers.empty()) {
-      PJRT_CHECK(check_count(indices, numbers.size(), values.size()));
-      for (std::size_t i = 0; i < numbers.size(); ++i) {
-        if (numbers[i] == 0) continue;
-        if (numbers[i] > shardings_.size()) {
-          return bad(values[i].path_ + " has sharding " + std::to_string(numbers[i]) + " of the " + std::to_string(shardings_.size()) + " it lists");
-        }
-        values[i].sharding_ = shardings_[numbers[i] - 1];
-      }
-      return {};
-    }
-    PJRT_TRY(const std::size_t count, root_.size(whole));
-    if (count == 0) return {};
-    PJRT_CHECK(check_count(whole, count, values.size()));
-    std::size_t i = 0;
-    return root_.each_table(whole, "Sharding", [&](FlatTable table) -> Result<void> {
-      ExportedValue& value = values[i++];
-      PJRT_TRY(value.sharding_, read_sharding(table, meshes_, state_.device_count));
-      return {};
-    });
-  }
-
-  Result<void> read_kept_inputs() {
-    for (ExportedValue& input : state_.inputs) input.kept_ = false;
-    PJRT_TRY(const auto kept, root_.numbers<std::uint16_t>(exported::kKeptInputs));
-    for (const std::size_t index : kept) {
-      if (index >= state_.inputs.size()) {
-        return bad("its module takes input " + std::to_string(index) + ", but there are " + std::to_string(state_.inputs.size()));
-      }
-      if (!state_.kept_inputs.empty() && index <= state_.kept_inputs.back()) {
-        return bad(std::string(exported::kKeptInputs.name) + " is not ascending");
-      }
-      state_.kept_inputs.push_back(index);
-      state_.inputs[index].kept_ = true;
-    }
-    return {};
-  }
-
-  /// What only the module tells: names, donation, custom calls. Nobody needs them to run it, so that one which cannot be read here
-  /// is no error.
-  void ask_module() {
-    const Result<MlirFacts> facts = mlir_facts(state_.module);
-    if (!facts) return guess_custom_calls();
-    state_.custom_call_targets = facts->custom_calls;
-    constexpr std::size_t kLongestName = 1024;
-    const std::size_t before = (state_.platforms.size() > 1 ? 1 : 0) + state_.ordered_effects.size();
-    if (facts->main_arguments.size() != before + state_.kept_inputs.size()) return;
-    for (std::size_t i = 0; i < state_.kept_inputs.size(); ++i) {
-      const MlirArgument& argument = facts->main_arguments[before + i];
-      ExportedValue& input = state_.inputs[state_.kept_inputs[i]];
-      if (argument.name.size() <= kLongestName) input.name_ = argument.name;
-      input.donated_ = argument.donated;
-    }
-  }
-
-  void guess_custom_calls() {
-    const Result<std::vector<std::string_view>> strings = mlir_strings(state_.module);
-    if (!strings) return;
-    std::set<std::string_view> allowed;
-    for (const DisabledCheck& check : state_.disabled_checks) {
-      if (check.kind == DisabledCheck::Kind::CustomCall) allowed.insert(check.target);
-    }
-    for (const std::string_view name : *strings) {
-      if (is_stable_custom_call(name) || allowed.contains(name)) state_.custom_call_targets.emplace_back(name);
-    }
-    std::ranges::sort(state_.custom_call_targets);
-  }
-
-  const FlatTable& root_;
-  JaxExportState state_;
-  std::vector<ArrayRef> arrays_;
-  Meshes meshes_;
-  std::vector<ShardingRef> shardings_;
-};
-
-namespace {
 
 /// A copy in memory aligned as flatbuffers want it.
 std::shared_ptr<const std::byte> aligned_copy(std::span<const std::byte> bytes) {
@@ -449,32 +23,45 @@ std::shared_ptr<const std::byte> aligned_copy(std::span<const std::byte> bytes) 
 }
 
 bool is_aligned(std::span<const std::byte> bytes) {
-  return reinterpret_cast<std::uintptr_t>(bytes.data()) % Flatbuffer::kAlignment == 0;
+  return reinterpret_cast<std::uintptr_t>(bytes.data()) % detail::Flatbuffer::kAlignment == 0;
 }
 
-Result<JaxExportState> read(std::span<const std::byte> bytes) {
-  Flatbuffer file(bytes);
-  PJRT_TRY(const FlatTable root, file.root(kExported));
-  return JaxExportReader(root).read();
+Result<detail::JaxExportState> read(std::span<const std::byte> bytes) {
+  detail::Flatbuffer file(bytes);
+  PJRT_TRY(const detail::FlatTable root, file.root(kExported));
+  return detail::read_jax_export(root);
 }
 
 }  // namespace
-}  // namespace detail
 
 std::string_view name(MemorySpace space) noexcept {
   switch (space) {
-    case MemorySpace::Device: return "device";
-    case MemorySpace::Host: return "host";
-    case MemorySpace::Any: return "any";
-    default: return "unspecified";
+    case MemorySpace::Device:
+      return "device";
+    case MemorySpace::Host:
+      return "host";
+    case MemorySpace::Any:
+      return "any";
+    default:
+      return "unspecified";
   }
 }
 
-std::string_view ExportedValue::dtype() const noexcept { return array_->dtype; }
-const Shape& ExportedValue::shape() const noexcept { return array_->shape; }
-std::span<const std::string> ExportedValue::dims() const noexcept { return array_->dims; }
-bool ExportedValue::is_symbolic() const noexcept { return array_->symbolic; }
-MemorySpace ExportedValue::memory_space() const noexcept { return array_->space; }
+std::string_view ExportedValue::dtype() const noexcept {
+  return array_->dtype;
+}
+const Shape& ExportedValue::shape() const noexcept {
+  return array_->shape;
+}
+std::span<const std::string> ExportedValue::dims() const noexcept {
+  return array_->dims;
+}
+bool ExportedValue::is_symbolic() const noexcept {
+  return array_->symbolic;
+}
+MemorySpace ExportedValue::memory_space() const noexcept {
+  return array_->space;
+}
 
 Result<std::optional<Sharding>> ExportedValue::sharding() const {
   if (sharding_ == nullptr) return std::nullopt;
@@ -495,24 +82,27 @@ std::string to_string(const ExportedValue& value) {
 
 std::string to_string(const DisabledCheck& check) {
   switch (check.kind) {
-    case DisabledCheck::Kind::CustomCall: return "custom_call:" + check.target;
-    case DisabledCheck::Kind::ShapeAssertions: return "shape_assertions";
-    default: return "platform";
+    case DisabledCheck::Kind::CustomCall:
+      return "custom_call:" + check.target;
+    case DisabledCheck::Kind::ShapeAssertions:
+      return "shape_assertions";
+    default:
+      return "platform";
   }
 }
 
 bool JaxExport::looks_like(std::span<const std::byte> file) {
   if (file.size() > detail::Flatbuffer::kMostBytes) return false;
   std::shared_ptr<const std::byte> copy;
-  if (!detail::is_aligned(file)) {
-    copy = detail::aligned_copy(file);
+  if (!is_aligned(file)) {
+    copy = aligned_copy(file);
     file = {copy.get(), file.size()};
   }
   detail::Flatbuffer flatbuffer(file);
-  const Result<detail::FlatTable> root = flatbuffer.root(detail::kExported);
+  const Result<detail::FlatTable> root = flatbuffer.root(kExported);
   if (!root) return false;
-  const Result<std::span<const std::uint8_t>> module = root->numbers<std::uint8_t>(detail::exported::kModule);
-  return module && detail::is_mlir_bytecode(std::as_bytes(*module));
+  const Result<std::span<const std::byte>> module = detail::read_module(*root);
+  return module && detail::is_mlir_bytecode(*module);
 }
 
 Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_ptr<const void> owner) {
@@ -520,33 +110,65 @@ Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_
   if (file.size() > detail::Flatbuffer::kMostBytes) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a flatbuffer is below 2 GiB").with_context(kContext));
   }
-  if (owner == nullptr || !detail::is_aligned(file)) {
-    const auto copy = detail::aligned_copy(file);
+  if (owner == nullptr || !is_aligned(file)) {
+    const auto copy = aligned_copy(file);
     file = {copy.get(), file.size()};
     owner = copy;
   }
-  Result<detail::JaxExportState> state = detail::read(file);
+  Result<detail::JaxExportState> state = read(file);
   if (!state) return std::unexpected(std::move(state).error().with_context(kContext));
   state->owner = std::move(owner);
   return JaxExport(std::make_shared<const detail::JaxExportState>(*std::move(state)));
 }
 
-const std::string& JaxExport::function_name() const noexcept { return state_->function_name; }
-const std::optional<std::string>& JaxExport::jax_version() const noexcept { return state_->jax_version; }
-int JaxExport::serialization_version() const noexcept { return state_->serialization_version; }
-int JaxExport::calling_convention_version() const noexcept { return state_->calling_convention_version; }
-std::span<const std::string> JaxExport::platforms() const noexcept { return state_->platforms; }
-std::int64_t JaxExport::device_count() const noexcept { return state_->device_count; }
-bool JaxExport::uses_global_constants() const noexcept { return state_->uses_global_constants; }
-std::span<const std::string> JaxExport::ordered_effects() const noexcept { return state_->ordered_effects; }
-std::span<const std::string> JaxExport::unordered_effects() const noexcept { return state_->unordered_effects; }
-std::span<const DisabledCheck> JaxExport::disabled_checks() const noexcept { return state_->disabled_checks; }
-bool JaxExport::has_vjp() const noexcept { return state_->has_vjp; }
-std::span<const ExportedValue> JaxExport::inputs() const noexcept { return state_->inputs; }
-std::span<const ExportedValue> JaxExport::outputs() const noexcept { return state_->outputs; }
-std::span<const std::size_t> JaxExport::kept_inputs() const noexcept { return state_->kept_inputs; }
-std::span<const std::byte> JaxExport::module() const noexcept { return state_->module; }
-std::span<const std::string> JaxExport::custom_call_targets() const noexcept { return state_->custom_call_targets; }
+const std::string& JaxExport::function_name() const noexcept {
+  return state_->function_name;
+}
+const std::optional<std::string>& JaxExport::jax_version() const noexcept {
+  return state_->jax_version;
+}
+int JaxExport::serialization_version() const noexcept {
+  return state_->serialization_version;
+}
+int JaxExport::calling_convention_version() const noexcept {
+  return state_->calling_convention_version;
+}
+std::span<const std::string> JaxExport::platforms() const noexcept {
+  return state_->platforms;
+}
+std::int64_t JaxExport::device_count() const noexcept {
+  return state_->device_count;
+}
+bool JaxExport::uses_global_constants() const noexcept {
+  return state_->uses_global_constants;
+}
+std::span<const std::string> JaxExport::ordered_effects() const noexcept {
+  return state_->ordered_effects;
+}
+std::span<const std::string> JaxExport::unordered_effects() const noexcept {
+  return state_->unordered_effects;
+}
+std::span<const DisabledCheck> JaxExport::disabled_checks() const noexcept {
+  return state_->disabled_checks;
+}
+bool JaxExport::has_vjp() const noexcept {
+  return state_->has_vjp;
+}
+std::span<const ExportedValue> JaxExport::inputs() const noexcept {
+  return state_->inputs;
+}
+std::span<const ExportedValue> JaxExport::outputs() const noexcept {
+  return state_->outputs;
+}
+std::span<const std::size_t> JaxExport::kept_inputs() const noexcept {
+  return state_->kept_inputs;
+}
+std::span<const std::byte> JaxExport::module() const noexcept {
+  return state_->module;
+}
+std::span<const std::string> JaxExport::custom_call_targets() const noexcept {
+  return state_->custom_call_targets;
+}
 
 Program JaxExport::program() const {
   return Program::mlir(std::string(reinterpret_cast<const char*>(state_->module.data()), state_->module.size()));
@@ -554,14 +176,15 @@ Program JaxExport::program() const {
 
 Result<std::size_t> JaxExport::platform_index(std::string_view platform) const {
   const std::span<const std::string> known = platforms();
-  if (const auto at = std::ranges::find(known, platform); at != known.end()) return static_cast<std::size_t>(at - known.begin());
+  if (const auto at = std::ranges::find(known, platform); at != known.end())
+    return static_cast<std::size_t>(at - known.begin());
   for (const DisabledCheck& check : disabled_checks()) {
     if (check.kind == DisabledCheck::Kind::Platform) return 0;
   }
   std::string list;
   for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "'" + function_name() + "' was exported for " + list + ", not for " +
-                                                                  std::string(platform)));
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "'" + function_name() + "' was exported for " + list +
+                                                                  ", not for " + std::string(platform)));
 }
 
 Result<void> JaxExport::check_static() const {
@@ -576,7 +199,7 @@ Result<void> JaxExport::check_static() const {
       if (++symbolic <= kMostNotes) notes.push_back(value.path() + " is " + to_string(value));
       if (!seen.insert(&value.shape()).second) continue;
       for (std::size_t i = 0; i < value.dims().size(); ++i) {
-        if (value.shape().dims[i] == ExportedValue::kSymbolic) detail::collect_symbols(value.dims()[i], symbols);
+        if (value.shape().dims[i] == ExportedValue::kSymbolic) detail::collect_variables(value.dims()[i], symbols);
       }
     }
   }
@@ -586,7 +209,8 @@ Result<void> JaxExport::check_static() const {
   Error error(ErrorCode::Unimplemented, "'" + function_name() + "' was exported with symbolic dimensions (" + list +
                                             "), which PJRT cannot compile; export it for fixed shapes");
   for (std::string& note : notes) error = std::move(error).with_note(std::move(note));
-  if (symbolic > notes.size()) error = std::move(error).with_note("and " + std::to_string(symbolic - notes.size()) + " more");
+  if (symbolic > notes.size())
+    error = std::move(error).with_note("and " + std::to_string(symbolic - notes.size()) + " more");
   return std::unexpected(std::move(error));
 }
 

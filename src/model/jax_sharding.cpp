@@ -35,10 +35,13 @@ constexpr Field kAxes{0, "axes"};  // of one partition
 constexpr std::int64_t kMostDevices = std::int64_t{1} << 22;
 constexpr std::size_t kMostAxes = 64;
 
-std::unexpected<Error> bad(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "sharding: " + std::move(what))); }
+std::unexpected<Error> bad(std::string what) {
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "sharding: " + std::move(what)));
+}
 
 std::unexpected<Error> unsupported(std::string what) {
-  return std::unexpected(Error(ErrorCode::Unimplemented, "sharding: " + std::move(what) + " do not say how an array is cut"));
+  return std::unexpected(
+      Error(ErrorCode::Unimplemented, "sharding: " + std::move(what) + " do not say how an array is cut"));
 }
 
 /// The numbers of a mesh's devices, read with the axes in another order.
@@ -61,16 +64,19 @@ Result<Sharding> named_to_sharding(const ExportedSharding& named, std::size_t ra
   const AbstractMesh& mesh = *named.mesh;
   std::int64_t devices = 1;
   for (std::size_t i = 0; i < mesh.sizes.size(); ++i) {
-    if (mesh.sizes[i] < 1 || mesh.sizes[i] > kMostDevices / devices) return bad("a mesh axis of size " + std::to_string(mesh.sizes[i]));
+    if (mesh.sizes[i] < 1 || mesh.sizes[i] > kMostDevices / devices)
+      return bad("a mesh axis of size " + std::to_string(mesh.sizes[i]));
     devices *= mesh.sizes[i];
     if (mesh.manual[i] && mesh.sizes[i] > 1) return unsupported("manual mesh axes");
   }
   if (named.unreduced) return unsupported("unreduced axes");
   if (devices != 1 && devices != named.device_count) {
-    return bad("a mesh of " + std::to_string(devices) + " devices in an artifact for " + std::to_string(named.device_count));
+    return bad("a mesh of " + std::to_string(devices) + " devices in an artifact for " +
+               std::to_string(named.device_count));
   }
   if (named.axes.size() > logical_rank) {
-    return bad("axes for " + std::to_string(named.axes.size()) + " dimensions of an array that has " + std::to_string(logical_rank));
+    return bad("axes for " + std::to_string(named.axes.size()) + " dimensions of an array that has " +
+               std::to_string(logical_rank));
   }
   std::vector<std::int64_t> tiles(rank, 1);
   std::vector<std::size_t> order;  // of the mesh's axes: those that cut a dimension first
@@ -107,11 +113,12 @@ Result<std::shared_ptr<const AbstractMesh>> read_mesh(const FlatTable& table) {
   PJRT_TRY(const auto sizes, table.numbers<std::uint32_t>(mesh_table::kAxisSizes));
   PJRT_TRY(const auto types, table.numbers<std::int8_t>(mesh_table::kAxisTypes));
   if (sizes.size() != mesh->names.size() || (!types.empty() && types.size() != sizes.size())) {
-    return bad("a mesh has " + std::to_string(mesh->names.size()) + " axis names, " + std::to_string(sizes.size()) + " sizes and " +
-               std::to_string(types.size()) + " types");
+    return bad("a mesh has " + std::to_string(mesh->names.size()) + " axis names, " + std::to_string(sizes.size()) +
+               " sizes and " + std::to_string(types.size()) + " types");
   }
   mesh->sizes.assign(sizes.begin(), sizes.end());
-  for (std::size_t i = 0; i < sizes.size(); ++i) mesh->manual.push_back(!types.empty() && types[i] == mesh_table::kManual);
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    mesh->manual.push_back(!types.empty() && types[i] == mesh_table::kManual);
   return mesh;
 }
 
@@ -120,7 +127,8 @@ Result<ShardingRef> read_named_sharding(const FlatTable& table, const Meshes& me
   sharding->device_count = device_count;
   if (!meshes.empty()) {
     PJRT_TRY(const auto index, table.scalar<std::uint32_t>(named_sharding_table::kAbstractMeshIndex));
-    if (index >= meshes.size()) return bad("it names mesh " + std::to_string(index) + ", but there are " + std::to_string(meshes.size()));
+    if (index >= meshes.size())
+      return bad("it names mesh " + std::to_string(index) + ", but there are " + std::to_string(meshes.size()));
     sharding->mesh = meshes[index];
   } else {
     PJRT_TRY(const auto mesh, table.table(named_sharding_table::kMesh, "AbstractMesh"));
@@ -155,7 +163,8 @@ Result<Sharding> to_sharding(const ExportedSharding& sharding, std::size_t rank,
   if (sharding.mesh != nullptr) return named_to_sharding(sharding, rank, logical_rank);
   PJRT_TRY(Sharding parsed, Sharding::parse(sharding.proto, logical_rank));
   if (rank != logical_rank && !parsed.is_replicated()) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "sharding: PRNG keys that are cut by an OpSharding are not supported"));
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented, "sharding: PRNG keys that are cut by an OpSharding are not supported"));
   }
   return parsed;
 }

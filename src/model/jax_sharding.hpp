@@ -21,7 +21,8 @@ struct AbstractMesh {
 
 using Meshes = std::vector<std::shared_ptr<const AbstractMesh>>;
 
-/// How an array is cut, as the artifact says it: by axes of a mesh for each dimension, or by a serialized xla.OpSharding.
+/// How an array is cut, as the artifact says it: by axes of a mesh for each dimension, or by a serialized
+/// xla.OpSharding.
 struct ExportedSharding {
   std::shared_ptr<const AbstractMesh> mesh;  // null: see proto
   std::vector<std::vector<std::string>> axes;
@@ -37,7 +38,8 @@ Result<ShardingRef> read_named_sharding(const FlatTable& table, const Meshes& me
 /// A Sharding, as older artifacts have one for each array; null where it says nothing.
 Result<ShardingRef> read_sharding(const FlatTable& table, const Meshes& meshes, std::int64_t device_count);
 
-/// The sharding of an array of `rank` dimensions, of which JAX knows `logical_rank`: the last one of PRNG keys is never cut.
+/// The sharding of an array of `rank` dimensions, of which JAX knows `logical_rank`: the last one of PRNG keys is never
+/// cut.
 Result<Sharding> to_sharding(const ExportedSharding& sharding, std::size_t rank, std::size_t logical_rank);
 
 }  // namespace pjrt::model::detail

@@ -14,7 +14,15 @@
 namespace pjrt::model::detail {
 namespace {
 
-enum Section : std::size_t { kStrings = 0, kDialects = 1, kAttributes = 2, kAttributeOffsets = 3, kOperations = 4, kProperties = 8, kSections = 16 };
+enum Section : std::size_t {
+  kStrings = 0,
+  kDialects = 1,
+  kAttributes = 2,
+  kAttributeOffsets = 3,
+  kOperations = 4,
+  kProperties = 8,
+  kSections = 16
+};
 
 /// What follows an operation's name.
 enum OperationMask : std::uint8_t {
@@ -28,24 +36,37 @@ enum OperationMask : std::uint8_t {
 };
 
 /// Encodings of attributes, numbered by their dialects.
+constexpr std::uint64_t kBuiltinDictionary = 1;
 constexpr std::uint64_t kBuiltinString = 2;
 constexpr std::uint64_t kBuiltinNameLocation = 14;
 constexpr std::uint64_t kVhloArray = 1;
 constexpr std::uint64_t kVhloDictionary = 6;
 constexpr std::uint64_t kVhloString = 14;
 
-/// Where VHLO has these among an operation's properties, which are sorted by name.
-constexpr std::size_t kCallTargetName = 2;
-constexpr std::size_t kArgumentAttributes = 0;
-constexpr std::size_t kFunctionName = 3;
+/// An attribute that VHLO defines for an operation: its name, and its place among those of the operation, which are
+/// sorted by name.
+struct Inherent {
+  std::size_t place;
+  std::string_view name;
+};
+constexpr Inherent kCallTargetName{2, "call_target_name"};
+constexpr Inherent kArgumentAttributes{0, "arg_attrs"};
+constexpr Inherent kFunctionName{3, "sym_name"};
 
-constexpr std::uint64_t kKnownVersion = 6;
+/// The versions that StableHLO has written: 0 for targets below 0.10, as JAX set them until 2024, and 6 since 0.15.
+constexpr std::uint64_t kOldVersion = 0;
+constexpr std::uint64_t kVersion = 6;
+constexpr std::uint64_t kMostEntries = 64;  // of a dictionary that are looked at
 constexpr int kMostLevels = 200;
 constexpr std::uint64_t kMostArguments = std::uint64_t{1} << 20;
 
-Error damaged(const char* what) { return Error(ErrorCode::DataLoss, std::string("MLIR bytecode: ") + what + " is malformed or cut off"); }
+Error damaged(const char* what) {
+  return Error(ErrorCode::DataLoss, std::string("MLIR bytecode: ") + what + " is malformed or cut off");
+}
 
-Error unknown(const std::string& what) { return Error(ErrorCode::Unimplemented, "MLIR bytecode: " + what); }
+Error unknown(const std::string& what) {
+  return Error(ErrorCode::Unimplemented, "MLIR bytecode: " + what);
+}
 
 /// Reads forward; past the end it gives zeros and is no longer ok().
 class Cursor {
@@ -133,7 +154,8 @@ struct Container {
 };
 
 Result<Container> read_container(std::span<const std::byte> module) {
-  if (!is_mlir_bytecode(module)) return std::unexpected(Error(ErrorCode::InvalidArgument, "not MLIR bytecode: it does not begin with 'MLïR'"));
+  if (!is_mlir_bytecode(module))
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "not MLIR bytecode: it does not begin with 'MLïR'"));
   Container container;
   Cursor cursor(module);
   cursor.take(4);
@@ -167,7 +189,7 @@ Result<std::vector<std::string_view>> read_strings(std::span<const std::byte> se
 
 class Walker {
  public:
-  explicit Walker(const Container& container) : container_(container) {}
+  explicit Walker(const Container& container) : container_(container), old_(container.version == kOldVersion) {}
 
   Result<MlirFacts> run() && {
     PJRT_TRY(strings_, read_strings(container_.sections[kStrings]));
@@ -177,7 +199,7 @@ class Walker {
     Cursor cursor(container_.sections[kOperations]);
     walk_block(cursor, nullptr, 0);
     if (!cursor.ok() || !cursor.at_end()) return std::unexpected(damaged("the section of operations"));
-    if (strange_) return std::unexpected(unknown("an operation's properties are not encoded as VHLO does"));
+    if (strange_) return std::unexpected(unknown("an operation's attributes are not where VHLO has them"));
     for (const std::uint64_t index : custom_calls_) facts_.custom_calls.emplace_back(strings_[index]);
     std::ranges::sort(facts_.custom_calls);
     return std::move(facts_);
@@ -192,29 +214,36 @@ class Walker {
   };
   enum class Operation : std::uint8_t { Other, Function, CustomCall };
 
-  std::string_view string(std::uint64_t index) const { return index < strings_.size() ? strings_[index] : std::string_view(); }
+  std::string_view string(std::uint64_t index) const {
+    return index < strings_.size() ? strings_[index] : std::string_view();
+  }
+
+  std::pair<std::uint64_t, bool> flagged_since_6(Cursor& cursor) const {
+    return old_ ? std::pair(cursor.number(), false) : cursor.flagged();
+  }
 
   Result<void> read_dialects() {
     Cursor cursor(container_.sections[kDialects]);
     for (std::uint64_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
-      const auto [name, has_version] = cursor.flagged();
+      const auto [name, has_version] = flagged_since_6(cursor);
       if (has_version) cursor.section();
       dialects_.push_back(string(name));
     }
-    cursor.number();  // of operations in all
+    if (!old_) cursor.number();  // of operations in all
     while (!cursor.at_end()) {
       const std::uint64_t dialect = cursor.number();
       const bool vhlo = dialect < dialects_.size() && dialects_[dialect] == "vhlo";
       for (std::uint64_t count = cursor.number(); count > 0 && cursor.ok(); --count) {
-        const std::string_view name = string(cursor.flagged().first);
-        operations_.push_back(!vhlo                             ? Operation::Other
+        const std::string_view name = string(flagged_since_6(cursor).first);
+        operations_.push_back(!vhlo                               ? Operation::Other
                               : name.starts_with("func_v")        ? Operation::Function
                               : name.starts_with("custom_call_v") ? Operation::CustomCall
                                                                   : Operation::Other);
       }
     }
     if (!cursor.ok()) return std::unexpected(damaged("the section of dialects"));
-    if (std::ranges::find(dialects_, "vhlo") == dialects_.end()) return std::unexpected(unknown("the module is no StableHLO portable artifact"));
+    if (std::ranges::find(dialects_, "vhlo") == dialects_.end())
+      return std::unexpected(unknown("the module is no StableHLO portable artifact"));
     return {};
   }
 
@@ -230,7 +259,8 @@ class Walker {
       for (std::uint64_t left = cursor.number(); left > 0 && cursor.ok() && attributes_.size() < count; --left) {
         const auto [size, encoded] = cursor.flagged();
         if (size > end - offset) return std::unexpected(damaged("the section of attributes"));
-        attributes_.push_back({encoded && name == "vhlo", encoded && name == "builtin", offset, static_cast<std::size_t>(size)});
+        attributes_.push_back(
+            {encoded && name == "vhlo", encoded && name == "builtin", offset, static_cast<std::size_t>(size)});
         offset += static_cast<std::size_t>(size);
       }
     }
@@ -247,10 +277,12 @@ class Walker {
     return {};
   }
 
-  Cursor attribute_bytes(const Attribute& a) const { return Cursor(container_.sections[kAttributes].subspan(a.offset, a.size)); }
+  Cursor attribute_bytes(const Attribute& a) const {
+    return Cursor(container_.sections[kAttributes].subspan(a.offset, a.size));
+  }
 
   /// An attribute's contents after its code, if it is of that dialect and code.
-  std::optional<Cursor> attribute(std::uint64_t index, bool Attribute::*dialect, std::uint64_t code) const {
+  std::optional<Cursor> attribute(std::uint64_t index, bool Attribute::* dialect, std::uint64_t code) const {
     if (index >= attributes_.size() || !(attributes_[index].*dialect)) return std::nullopt;
     Cursor cursor = attribute_bytes(attributes_[index]);
     if (cursor.number() != code || !cursor.ok()) return std::nullopt;
@@ -258,7 +290,8 @@ class Walker {
   }
 
   /// The number of the string that a string attribute holds.
-  std::optional<std::uint64_t> string_attribute(std::uint64_t index, bool Attribute::*dialect, std::uint64_t code) const {
+  std::optional<std::uint64_t> string_attribute(std::uint64_t index, bool Attribute::* dialect,
+                                                std::uint64_t code) const {
     std::optional<Cursor> cursor = attribute(index, dialect, code);
     if (!cursor) return std::nullopt;
     const std::uint64_t at = cursor->number();
@@ -271,18 +304,35 @@ class Walker {
     return at ? strings_[*at] : std::string_view();
   }
 
-  /// The attribute at a place among an operation's properties.
-  std::optional<std::uint64_t> property(std::optional<std::uint64_t> properties, std::size_t place) const {
-    if (!properties || *properties >= properties_.size()) return std::nullopt;
-    Cursor cursor(properties_[*properties]);
-    cursor.skip_numbers(place);
-    const std::uint64_t index = cursor.number();
-    if (!cursor.ok()) return std::nullopt;
-    return index;
+  /// Where an operation's attributes are: those that VHLO defines and, in version 0 together with them, all others.
+  struct Attributes {
+    std::optional<std::uint64_t> dictionary;
+    std::optional<std::uint64_t> properties;
+  };
+
+  std::optional<std::uint64_t> inherent(const Attributes& of, const Inherent& which) const {
+    if (!old_) {
+      if (!of.properties || *of.properties >= properties_.size()) return std::nullopt;
+      Cursor cursor(properties_[*of.properties]);
+      cursor.skip_numbers(which.place);
+      const std::uint64_t index = cursor.number();
+      return cursor.ok() ? std::optional(index) : std::nullopt;
+    }
+    std::optional<Cursor> entries =
+        of.dictionary ? attribute(*of.dictionary, &Attribute::builtin, kBuiltinDictionary) : std::nullopt;
+    if (!entries) return std::nullopt;
+    for (std::uint64_t left = std::min(entries->number(), kMostEntries); left > 0; --left) {
+      const std::optional<std::uint64_t> key = string_attribute(entries->number(), &Attribute::builtin, kBuiltinString);
+      const std::uint64_t value = entries->number();
+      if (!entries->ok()) return std::nullopt;
+      if (key && strings_[*key] == which.name) return value;
+    }
+    return std::nullopt;
   }
 
-  std::optional<std::uint64_t> string_property(std::optional<std::uint64_t> properties, std::size_t place) const {
-    const std::optional<std::uint64_t> index = property(properties, place);
+  /// The number of the string in such an attribute.
+  std::optional<std::uint64_t> inherent_string(const Attributes& of, const Inherent& which) const {
+    const std::optional<std::uint64_t> index = inherent(of, which);
     return index ? string_attribute(*index, &Attribute::vhlo, kVhloString) : std::nullopt;
   }
 
@@ -292,11 +342,11 @@ class Walker {
       const std::uint64_t count = cursor.number();
       if (arguments != nullptr && count > kMostArguments) return cursor.fail();
       for (std::uint64_t i = 0; i < count && cursor.ok(); ++i) {
-        const bool has_location = cursor.flagged().second;
+        const bool has_location = flagged_since_6(cursor).second || old_;
         const std::uint64_t location = has_location ? cursor.number() : 0;
         if (arguments != nullptr) arguments->push_back({has_location ? location_name(location) : std::string_view()});
       }
-      if (cursor.byte() != 0) skip_use_lists(cursor, count);
+      if (!old_ && cursor.byte() != 0) skip_use_lists(cursor, count);
     }
     for (; operations > 0 && cursor.ok(); --operations) walk_operation(cursor, level);
   }
@@ -305,9 +355,9 @@ class Walker {
     const std::uint64_t name = cursor.number();
     const std::uint8_t mask = cursor.byte();
     cursor.number();  // location
-    if ((mask & kHasAttributes) != 0) cursor.number();
-    std::optional<std::uint64_t> properties;
-    if ((mask & kHasOwnProperties) != 0) properties = cursor.number();
+    Attributes attributes;
+    if ((mask & kHasAttributes) != 0) attributes.dictionary = cursor.number();
+    if ((mask & kHasOwnProperties) != 0) attributes.properties = cursor.number();
     std::uint64_t results = 0;
     if ((mask & kHasResults) != 0) cursor.skip_numbers(results = cursor.number());
     if ((mask & kHasOperands) != 0) cursor.skip_numbers(cursor.number());
@@ -317,37 +367,38 @@ class Walker {
 
     bool is_main = false;
     if (operations_[name] == Operation::CustomCall) {
-      const std::optional<std::uint64_t> target = string_property(properties, kCallTargetName);
+      const std::optional<std::uint64_t> target = inherent_string(attributes, kCallTargetName);
       if (target) {
         custom_calls_.insert(*target);
       } else {
         strange_ = true;
       }
     } else if (operations_[name] == Operation::Function && level == 1) {
-      const std::optional<std::uint64_t> function = string_property(properties, kFunctionName);
+      const std::optional<std::uint64_t> function = inherent_string(attributes, kFunctionName);
       is_main = function && strings_[*function] == "main" && facts_.main_arguments.empty();
     }
     if ((mask & kHasRegions) != 0) walk_regions(cursor, is_main ? &facts_.main_arguments : nullptr, level);
-    if (is_main) read_donations(property(properties, kArgumentAttributes));
+    if (is_main) read_donations(inherent(attributes, kArgumentAttributes));
   }
 
   void walk_regions(Cursor& cursor, std::vector<MlirArgument>* arguments, int level) {
     auto [regions, isolated] = cursor.flagged();
     if (level == kMostLevels) return cursor.fail();
     Cursor own;
-    if (isolated) {
+    const bool in_section = isolated && !old_;
+    if (in_section) {
       const auto [id, contents] = cursor.section();
       if (id != kOperations) return cursor.fail();
       own = Cursor(contents);
     }
-    Cursor& inside = isolated ? own : cursor;
+    Cursor& inside = in_section ? own : cursor;
     for (; regions > 0 && inside.ok(); --regions) {
       std::uint64_t blocks = inside.number();
       if (blocks == 0) continue;
       inside.number();  // of values
       for (; blocks > 0 && inside.ok(); --blocks) walk_block(inside, std::exchange(arguments, nullptr), level + 1);
     }
-    if (!inside.ok() || (isolated && !inside.at_end())) cursor.fail();
+    if (!inside.ok() || (in_section && !inside.at_end())) cursor.fail();
   }
 
   /// The order of a value's uses, kept where it differs from the order of reading.
@@ -374,8 +425,7 @@ class Walker {
     for (std::uint64_t i = 0; i < count && i < facts_.main_arguments.size() && list->ok(); ++i) {
       std::optional<Cursor> marks = attribute(list->number(), &Attribute::vhlo, kVhloDictionary);
       if (!marks) continue;
-      constexpr std::uint64_t kMostMarks = 64;
-      for (std::uint64_t left = std::min(marks->number(), kMostMarks); left > 0 && marks->ok(); --left) {
+      for (std::uint64_t left = std::min(marks->number(), kMostEntries); left > 0 && marks->ok(); --left) {
         const std::string_view key = vhlo_string(marks->number());
         marks->number();  // value
         if (key == "tf.aliasing_output" || key == "jax.buffer_donor") facts_.main_arguments[i].donated = true;
@@ -384,6 +434,7 @@ class Walker {
   }
 
   const Container& container_;
+  const bool old_;
   std::vector<std::string_view> strings_;
   std::vector<std::string_view> dialects_;
   std::vector<Operation> operations_;
@@ -408,8 +459,8 @@ Result<std::vector<std::string_view>> mlir_strings(std::span<const std::byte> mo
 
 Result<MlirFacts> mlir_facts(std::span<const std::byte> module) {
   PJRT_TRY(const Container container, read_container(module));
-  if (container.version != kKnownVersion) {
-    return std::unexpected(unknown("version " + std::to_string(container.version) + "; only 6 is known here"));
+  if (container.version != kVersion && container.version != kOldVersion) {
+    return std::unexpected(unknown("version " + std::to_string(container.version) + "; 0 and 6 are known here"));
   }
   return Walker(container).run();
 }

@@ -31,8 +31,8 @@ struct MlirFacts {
   std::vector<std::string> custom_calls;
 };
 
-/// Walks all operations. The names in the result point into the module. Unimplemented for encodings other than bytecode version 6 with
-/// the VHLO dialect, DataLoss for malformed bytecode.
+/// Walks all operations. The names in the result point into the module. Unimplemented for bytecode that is not of
+/// version 0 or 6 with the VHLO dialect, DataLoss for malformed bytecode.
 Result<MlirFacts> mlir_facts(std::span<const std::byte> module);
 
 }  // namespace pjrt::model::detail

@@ -20,15 +20,20 @@ constexpr Field kCustomAuxdata{4, "custom_auxdata"};
 
 constexpr const char* kTable = "PyTreeDef";
 
-std::unexpected<Error> bad(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "PyTreeDef: " + std::move(what))); }
-
-bool is_identifier(std::string_view text) {
-  const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0; };
-  return !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) == 0 && std::ranges::all_of(text, word);
+std::unexpected<Error> bad(std::string what) {
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "PyTreeDef: " + std::move(what)));
 }
 
-/// The strings of a JSON list of `count` strings; empty for anything else. JAX writes the fields of namedtuples and the keys of
-/// OrderedDicts so; what other types write is known to their authors alone.
+bool is_identifier(std::string_view text) {
+  const auto word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+  };
+  return !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) == 0 &&
+         std::ranges::all_of(text, word);
+}
+
+/// The strings of a JSON list of `count` strings; empty for anything else. JAX writes the fields of namedtuples and the
+/// keys of OrderedDicts so; what other types write is known to their authors alone.
 std::vector<std::string> names_in(std::span<const char> json, std::size_t count) {
   constexpr std::size_t kMostBytes = std::size_t{1} << 20;
   if (json.empty() || json.front() != '[' || json.size() > kMostBytes) return {};
@@ -78,7 +83,8 @@ class PathReader {
   static Result<Kind> kind_of(const FlatTable& node) {
     PJRT_TRY(const auto number, node.scalar<std::int8_t>(kKind));
     if (number < 0 || number > std::to_underlying(Kind::Custom)) {
-      return std::unexpected(Error(ErrorCode::Unimplemented, "PyTreeDef: a node of the unknown kind " + std::to_string(number)));
+      return std::unexpected(
+          Error(ErrorCode::Unimplemented, "PyTreeDef: a node of the unknown kind " + std::to_string(number)));
     }
     return static_cast<Kind>(number);
   }
@@ -92,7 +98,8 @@ class PathReader {
         return {};
       }));
       if (steps.size() != children) {
-        return bad("the dict at " + path_ + " has " + std::to_string(steps.size()) + " keys for " + std::to_string(children) + " values");
+        return bad("the dict at " + path_ + " has " + std::to_string(steps.size()) + " keys for " +
+                   std::to_string(children) + " values");
       }
       return steps;
     }
@@ -111,7 +118,8 @@ class PathReader {
       steps.clear();
     }
     for (std::size_t i = 0; i < children; ++i) {
-      steps.push_back(kind == Kind::Custom ? "[<flat index " + std::to_string(i) + ">]" : "[" + std::to_string(i) + "]");
+      steps.push_back(kind == Kind::Custom ? "[<flat index " + std::to_string(i) + ">]"
+                                           : "[" + std::to_string(i) + "]");
     }
     return steps;
   }
@@ -143,14 +151,15 @@ class PathReader {
   std::size_t text_ = 0;
 };
 
-/// Whether Python escapes a character beyond ASCII: controls, formatting, unusual spaces, surrogates, private use and the
-/// assigned parts of the planes without letters.
+/// Whether Python escapes a character beyond ASCII: controls, formatting, unusual spaces, surrogates, private use and
+/// the assigned parts of the planes without letters.
 bool is_unprintable(int c) {
   static constexpr std::array<std::pair<int, int>, 22> kRanges = {{
-      {0x80, 0xA0},     {0xAD, 0xAD},     {0x600, 0x605},   {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},
-      {0x890, 0x891},   {0x8E2, 0x8E2},   {0x1680, 0x1680}, {0x180E, 0x180E},   {0x2000, 0x200F},   {0x2028, 0x202F},
-      {0x205F, 0x206F}, {0x3000, 0x3000}, {0xD800, 0xF8FF}, {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},
-      {0x110BD, 0x110BD}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF},
+      {0x80, 0xA0},       {0xAD, 0xAD},       {0x600, 0x605},   {0x61C, 0x61C},     {0x6DD, 0x6DD},
+      {0x70F, 0x70F},     {0x890, 0x891},     {0x8E2, 0x8E2},   {0x1680, 0x1680},   {0x180E, 0x180E},
+      {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F}, {0x3000, 0x3000},   {0xD800, 0xF8FF},
+      {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF}, {0x110BD, 0x110BD}, {0x1BCA0, 0x1BCA3},
+      {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF},
   }};
   if (c >= 0xE01F0) return true;
   return std::ranges::any_of(kRanges, [c](const auto& range) { return range.first <= c && c <= range.second; });
@@ -158,7 +167,11 @@ bool is_unprintable(int c) {
 
 void append_escape(std::string& out, int c) {
   char text[16];
-  std::snprintf(text, sizeof text, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", static_cast<unsigned>(c));
+  std::snprintf(text, sizeof text,
+                c < 0x100     ? "\\x%02x"
+                : c < 0x10000 ? "\\u%04x"
+                              : "\\U%08x",
+                static_cast<unsigned>(c));
   out += text;
 }
 

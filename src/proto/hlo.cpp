@@ -98,6 +98,7 @@ HloSignature read_module(protozero::pbf_reader reader) {
         }
         break;
       }
+      case HloModuleProto::schedule: s.is_scheduled = reader.get_view().size() > 0; break;
       case HloModuleProto::spmd_parameters_shardings: s.parameter_shardings.push_back(reader.get_bytes()); break;
       case HloModuleProto::spmd_output_sharding: s.result_shardings = read_result_shardings(reader.get_bytes()); break;
       default: reader.skip();

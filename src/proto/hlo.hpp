@@ -20,6 +20,8 @@ struct HloSignature {
   /// Serialized xla.OpShardings that the partitioner settled on; empty if there are none.
   std::vector<std::string> parameter_shardings;
   std::vector<std::string> result_shardings;
+  /// The order of its instructions is settled, which is the end of optimizing.
+  bool is_scheduled = false;
 };
 
 /// Reads a serialized HloModuleProto (format "hlo") or HloModuleProtoWithConfig (format "hlo_with_config").

@@ -687,6 +687,56 @@ inline constexpr std::size_t struct_size<XLA_FFI_Metadata> = 36;
 template <>
 inline constexpr std::size_t struct_size<XLA_FFI_Api> = 192;
 
+/// The number of an extension by its struct; -1 for other types.
+template <class Extension>
+inline constexpr int extension_type_of = -1;
+template <>
+inline constexpr int extension_type_of<PJRT_Gpu_Custom_Call> = 0;
+template <>
+inline constexpr int extension_type_of<PJRT_Profiler_Extension> = 1;
+template <>
+inline constexpr int extension_type_of<PJRT_Custom_Partitioner_Extension> = 2;
+template <>
+inline constexpr int extension_type_of<PJRT_Stream_Extension> = 3;
+template <>
+inline constexpr int extension_type_of<PJRT_Layouts_Extension> = 4;
+template <>
+inline constexpr int extension_type_of<PJRT_FFI_Extension> = 5;
+template <>
+inline constexpr int extension_type_of<PJRT_MemoryDescriptions_Extension> = 6;
+template <>
+inline constexpr int extension_type_of<PJRT_Triton_Extension> = 7;
+template <>
+inline constexpr int extension_type_of<PJRT_RawBuffer_Extension> = 8;
+template <>
+inline constexpr int extension_type_of<PJRT_PhaseCompile_Extension> = 9;
+template <>
+inline constexpr int extension_type_of<PJRT_CrossHostTransfers_Extension> = 12;
+template <>
+inline constexpr int extension_type_of<PJRT_ExecutableMetadata_Extension> = 13;
+template <>
+inline constexpr int extension_type_of<PJRT_Callback_Extension> = 14;
+template <>
+inline constexpr int extension_type_of<PJRT_HostAllocator_Extension> = 15;
+template <>
+inline constexpr int extension_type_of<PJRT_TpuTopology_Extension> = 16;
+template <>
+inline constexpr int extension_type_of<PJRT_TpuExecutable_Extension> = 17;
+template <>
+inline constexpr int extension_type_of<PJRT_Megascale_Extension> = 18;
+template <>
+inline constexpr int extension_type_of<PJRT_Shardings_Extension> = 19;
+template <>
+inline constexpr int extension_type_of<PJRT_AbiVersion_Extension> = 20;
+template <>
+inline constexpr int extension_type_of<PJRT_Collectives_Extension> = 21;
+template <>
+inline constexpr int extension_type_of<PJRT_MultiSlice_Extension> = 22;
+template <>
+inline constexpr int extension_type_of<PJRT_HostMemoryAllocator_Extension> = 23;
+template <>
+inline constexpr int extension_type_of<PJRT_Xla_Transform_Extension> = 24;
+
 /// A field that the caller fills in and that plugins older than `since_minor` do not read.
 struct NewerField {
   const char* name;

@@ -36,6 +36,8 @@ class HandleList {
     std::size_t at_ = 0;
   };
 
+  HandleList(const HandleList&) noexcept = default;
+  HandleList& operator=(const HandleList&) noexcept = default;
   HandleList(Ref<Owner> owner, std::span<const Record* const> records) noexcept : owner_(std::move(owner)), records_(records) {}
 
   std::size_t size() const noexcept { return records_.size(); }

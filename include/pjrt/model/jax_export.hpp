@@ -34,11 +34,11 @@ PJRT_EXPORT std::string_view name(MemorySpace space) noexcept;
 /// An array that an exported function takes or gives. A small value; copies share what they say.
 class PJRT_EXPORT ExportedValue {
  public:
-  /// Its place among the arguments or results, steps written as jax.tree_util.keystr writes them: "args[0]['w']", "args[1].mean",
-  /// "kwargs['scale']", "result[1]"; plain "result" where a function returns one array.
+  /// Its place among the arguments or results, steps written as jax.tree_util.keystr writes them: "args[0]['w']",
+  /// "args[1].mean", "kwargs['scale']", "result[1]"; plain "result" where a function returns one array.
   const std::string& path() const noexcept { return path_; }
-  /// What the function's author called it: "x", "params['w']". Empty for results, for inputs that are not kept, and where the
-  /// module does not tell.
+  /// What the function's author called it: "x", "params['w']". Empty for results, for inputs that are not kept, and
+  /// where the module does not tell.
   const std::string& name() const noexcept { return name_; }
 
   /// What the module takes or gives. A PRNG key is u32 with one more dimension, float0 is pred.
@@ -59,8 +59,8 @@ class PJRT_EXPORT ExportedValue {
   /// Whether running the module may consume this input (donate_argnums).
   bool is_donated() const noexcept { return donated_; }
 
-  /// How it is cut among the artifact's devices; nullopt where the artifact leaves that open. Unimplemented for manual and
-  /// unreduced axes, InvalidArgument for what does not fit the array or its mesh. Computed at each call.
+  /// How it is cut among the artifact's devices; nullopt where the artifact leaves that open. Unimplemented for manual
+  /// and unreduced axes, InvalidArgument for what does not fit the array or its mesh. Computed at each call.
   Result<std::optional<Sharding>> sharding() const;
 
  private:
@@ -93,15 +93,16 @@ PJRT_EXPORT std::string to_string(const DisabledCheck& check);
 
 /// An artifact of jax.export: a function as StableHLO with all that JAX knows of its arguments and results.
 ///
-/// Read once by `parse` with every offset checked, so that a damaged or hostile file gives an error. Copies share one immutable
-/// state and may be used from several threads.
+/// Read once by `parse` with every offset checked, so that a damaged or hostile file gives an error. Copies share one
+/// immutable state and may be used from several threads.
 class PJRT_EXPORT JaxExport {
  public:
-  /// Whether bytes are laid out like an artifact. They have no magic number: this looks for a module where an artifact has it.
+  /// Whether bytes are laid out like an artifact. They have no magic number: this looks for a module where an artifact
+  /// has it.
   static bool looks_like(std::span<const std::byte> file);
-  /// Reads an artifact in memory that `owner` keeps alive; without an owner it is copied. DataLoss for a damaged or truncated
-  /// file; InvalidArgument for what contradicts itself or is no artifact; Unimplemented for calling conventions other than 9 and
-  /// 10, element types of newer JAX versions, and tokens among the arguments.
+  /// Reads an artifact in memory that `owner` keeps alive; without an owner it is copied. DataLoss for a damaged or
+  /// truncated file; InvalidArgument for what contradicts itself or is no artifact; Unimplemented for calling
+  /// conventions other than 9 and 10, element types of newer JAX versions, and tokens among the arguments.
   static Result<JaxExport> parse(std::span<const std::byte> file, std::shared_ptr<const void> owner = nullptr);
 
   /// The name of the function, for people.
@@ -131,23 +132,25 @@ class PJRT_EXPORT JaxExport {
   std::span<const ExportedValue> outputs() const noexcept;
   /// Indices of the inputs that the module takes, ascending.
   std::span<const std::size_t> kept_inputs() const noexcept;
-  /// The module's main takes, in this order: the platform's index as a scalar if has_platform_index(); token_count() tokens; the
-  /// kept inputs. It gives as many tokens, then the outputs.
+  /// The module's main takes, in this order: the platform's index as a scalar if has_platform_index(); token_count()
+  /// tokens; the kept inputs. It gives as many tokens, then the outputs.
   bool has_platform_index() const noexcept { return platforms().size() > 1; }
   std::size_t token_count() const noexcept { return ordered_effects().size(); }
-  /// The index of a platform among platforms(). FailedPrecondition if it is not there, unless the artifact disables that check:
-  /// then 0, as JAX does.
+  /// The index of a platform among platforms(). FailedPrecondition if it is not there, unless the artifact disables
+  /// that check: then 0, as JAX does.
   Result<std::size_t> platform_index(std::string_view platform) const;
 
   /// The module as a StableHLO portable artifact, in the file's memory.
   std::span<const std::byte> module() const noexcept;
   /// The module to compile; its bytes are copied.
   Program program() const;
-  /// The custom calls that the module makes, sorted, those that XLA handles itself ("Sharding", "shape_assertion") included. Read
-  /// from the module's operations; if those are encoded in a way not known here, those among its strings that JAX allows at export.
+  /// The custom calls that the module makes, sorted, those that XLA handles itself ("Sharding", "shape_assertion")
+  /// included. Read from the module's operations; if those are encoded in a way not known here, those among its strings
+  /// that JAX allows at export.
   std::span<const std::string> custom_call_targets() const noexcept;
 
-  /// Unimplemented if dimensions are symbolic, naming them and the arrays that have them: PJRT compiles no such modules.
+  /// Unimplemented if dimensions are symbolic, naming them and the arrays that have them: PJRT compiles no such
+  /// modules.
   Result<void> check_static() const;
 
  private:
