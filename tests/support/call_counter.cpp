@@ -1,5 +1,7 @@
 #include "support/call_counter.hpp"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -9,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -27,6 +30,18 @@ struct Counted {
   abi::PJRT_Api real_copy{};  // full width, null behind what the plugin has
   std::array<std::atomic<std::int64_t>, kMostFunctions> calls{};
   std::array<std::atomic<std::int64_t>, kMostFunctions> errors{};
+  std::array<std::atomic<std::int64_t>, kMostFunctions> unimplemented{};  // of the errors
+
+  /// Counts what a function answered; its caller owns the error.
+  void count(std::size_t function, abi::PJRT_Error* error) {
+    if (error == nullptr) return;
+    errors[function].fetch_add(1, std::memory_order_relaxed);
+    abi::PJRT_Error_GetCode_Args args{};
+    args.struct_size = sizeof args;
+    args.error = error;
+    abi::PJRT_Error* failed = real->PJRT_Error_GetCode(&args);
+    if (failed == nullptr && args.code == abi::PJRT_Error_Code_UNIMPLEMENTED) unimplemented[function].fetch_add(1, std::memory_order_relaxed);
+  }
 };
 
 std::array<Counted, kMostPlugins> counted;
@@ -118,7 +133,7 @@ auto core_thunk(typename F::Args* args) {
   if constexpr (F::fallible) {
     if (should_fail<F>()) return inject();
     abi::PJRT_Error* error = real(args);
-    if (error != nullptr) c.errors[number_of<F>()].fetch_add(1, std::memory_order_relaxed);
+    c.count(number_of<F>(), error);
     return error;
   } else {
     real(args);
@@ -144,7 +159,7 @@ auto extension_thunk(typename F::Args* args) {
   if constexpr (std::is_same_v<decltype((real->*F::slot)(args)), abi::PJRT_Error*>) {
     if (should_fail<F>()) return inject();
     abi::PJRT_Error* error = (real->*F::slot)(args);
-    if (error != nullptr) c.errors[number_of<F>()].fetch_add(1, std::memory_order_relaxed);
+    c.count(number_of<F>(), error);
     return error;
   } else {
     return (real->*F::slot)(args);
@@ -219,18 +234,35 @@ std::vector<const char*> all_names() {
   return all;
 }
 
+/// The test this process runs: ctest starts one process for each.
+std::string test_name() {
+  const testing::UnitTest& tests = *testing::UnitTest::GetInstance();
+  std::string name;
+  for (int s = 0; s < tests.total_test_suite_count(); ++s) {
+    const testing::TestSuite& suite = *tests.GetTestSuite(s);
+    for (int t = 0; t < suite.total_test_count(); ++t) {
+      if (!suite.GetTestInfo(t)->should_run()) continue;
+      if (!name.empty()) return "several";
+      name = std::string(suite.name()) + "." + suite.GetTestInfo(t)->name();
+    }
+  }
+  return name.empty() ? "none" : name;
+}
+
 void write_log() {
   const char* path = std::getenv("PJRT_CALL_LOG");
   if (path == nullptr) return;
-  std::string lines;
+  std::ostringstream lines;
   const std::vector<const char*> functions = all_names();
+  const std::string test = test_name();
   for (std::size_t p = 0; p < counted_plugins; ++p) {
+    const Counted& c = counted[p];
     for (std::size_t f = 0; f < functions.size(); ++f) {
-      if (counted[p].calls[f] == 0) continue;
-      lines += counted[p].name + " " + functions[f] + " " + std::to_string(counted[p].calls[f]) + " " + std::to_string(counted[p].errors[f]) + "\n";
+      if (c.calls[f] == 0) continue;
+      lines << c.name << ' ' << functions[f] << ' ' << c.calls[f] << ' ' << c.errors[f] << ' ' << c.unimplemented[f] << ' ' << test << '\n';
     }
   }
-  std::ofstream(path, std::ios::app) << lines;  // one write, so that processes do not mix their lines
+  std::ofstream(path, std::ios::app) << std::move(lines).str();  // one write, so that processes do not mix their lines
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 /// A counter between the tests and a plugin: a table whose functions count, may fail on purpose, and pass on to the plugin's.
 ///
-/// When a test process ends, the counts are appended to the file named by PJRT_CALL_LOG, a line "plugin function calls errors" each;
-/// docs/coverage.md is made from these.
+/// When a test process ends, the counts are appended to the file named by PJRT_CALL_LOG, a line "plugin function calls errors unimplemented
+/// test" each; `scripts/coverage` makes docs/coverage.md from these.
 
 namespace pjrt::test {
 

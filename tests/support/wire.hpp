@@ -21,8 +21,12 @@ struct WireField {
   friend bool operator==(const WireField&, const WireField&) = default;
 };
 
-inline WireField number_field(std::uint32_t number, std::uint64_t value) { return {number, value, {}}; }
-inline WireField bytes_field(std::uint32_t number, std::string bytes) { return {number, 0, std::move(bytes)}; }
+inline WireField number_field(std::uint32_t number, std::uint64_t value) {
+  return {number, value, {}};
+}
+inline WireField bytes_field(std::uint32_t number, std::string bytes) {
+  return {number, 0, std::move(bytes)};
+}
 
 inline void PrintTo(const WireField& field, std::ostream* out) {
   *out << field.number << ": " << field.value << " " << ::testing::PrintToString(field.bytes);
@@ -33,7 +37,8 @@ inline std::vector<WireField> read_wire(std::string_view data) {
   const auto fixed = [&data](std::size_t size) {
     if (data.size() < size) throw std::runtime_error("message cut off");
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(data[i])) << 8 * i;
+    for (std::size_t i = 0; i < size; ++i)
+      value |= static_cast<std::uint64_t>(static_cast<unsigned char>(data[i])) << 8 * i;
     data.remove_prefix(size);
     return value;
   };
@@ -51,8 +56,12 @@ inline std::vector<WireField> read_wire(std::string_view data) {
     WireField field;
     field.number = static_cast<std::uint32_t>(key >> 3);
     switch (key & 7) {
-      case 0: field.value = varint(); break;
-      case 1: field.value = fixed(8); break;
+      case 0:
+        field.value = varint();
+        break;
+      case 1:
+        field.value = fixed(8);
+        break;
       case 2: {
         const std::uint64_t size = varint();
         if (size > data.size()) throw std::runtime_error("message cut off");
@@ -60,8 +69,11 @@ inline std::vector<WireField> read_wire(std::string_view data) {
         data.remove_prefix(size);
         break;
       }
-      case 5: field.value = fixed(4); break;
-      default: throw std::runtime_error("unknown wire type");
+      case 5:
+        field.value = fixed(4);
+        break;
+      default:
+        throw std::runtime_error("unknown wire type");
     }
     fields.push_back(std::move(field));
   }
@@ -80,7 +92,8 @@ inline std::vector<WireField> fields_of(std::string_view data, std::uint32_t num
 /// The one submessage, string or packed list of that number; an exception unless there is exactly one.
 inline std::string only_bytes(std::string_view data, std::uint32_t number) {
   const std::vector<WireField> found = fields_of(data, number);
-  if (found.size() != 1) throw std::runtime_error("field " + std::to_string(number) + " stands " + std::to_string(found.size()) + " times");
+  if (found.size() != 1)
+    throw std::runtime_error("field " + std::to_string(number) + " stands " + std::to_string(found.size()) + " times");
   return found.front().bytes;
 }
 
