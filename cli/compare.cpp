@@ -3,6 +3,8 @@
 #include <cmath>
 #include <complex>
 #include <concepts>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -43,19 +45,28 @@ std::complex<double> as_complex(T v) {
 
 bool same_nonfinite(double a, double b) { return (std::isnan(a) && std::isnan(b)) || a == b; }
 
+/// How far apart two values are; infinitely far if only one is a number.
+template <class T>
+double distance(T a, T b) {
+  if constexpr (std::integral<T> && sizeof(T) == 8) {  // doubles do not hold all of these
+    const auto x = static_cast<std::uint64_t>(a);
+    const auto y = static_cast<std::uint64_t>(b);
+    return static_cast<double>(a > b ? x - y : y - x);
+  } else {
+    const std::complex<double> x = as_complex(a);
+    const std::complex<double> y = as_complex(b);
+    if (same_nonfinite(x.real(), y.real()) && same_nonfinite(x.imag(), y.imag())) return 0;
+    const double difference = std::abs(x - y);
+    return std::isfinite(difference) ? difference : std::numeric_limits<double>::infinity();
+  }
+}
+
 /// How far beyond its tolerance; <= 0 is within.
 template <class T>
 double excess(T got, T expected, double rtol, double atol) {
-  if constexpr (std::integral<T> && sizeof(T) == 8) {
-    if (got == expected) return 0;  // doubles do not hold all of these
-  }
-  const std::complex<double> g = as_complex(got);
-  const std::complex<double> e = as_complex(expected);
-  if (same_nonfinite(g.real(), e.real()) && same_nonfinite(g.imag(), e.imag())) return 0;
-  const double difference = std::abs(g - e);
-  if (!std::isfinite(difference)) return std::numeric_limits<double>::infinity();
-  if (difference == 0) return 1;  // 64-bit integers that differ below a double's precision
-  return difference - (atol + rtol * std::abs(e));
+  const double difference = distance(got, expected);
+  if (difference == 0 || std::isinf(difference)) return difference;
+  return difference - (atol + rtol * std::abs(as_complex(expected)));
 }
 
 template <class T>
@@ -108,9 +119,8 @@ Result<Comparison> compare(const HostBuffer& got, const HostBuffer& expected, co
     const T e = element<T>(*b, worst);
     const auto text = [](const T& v) { return to_string(HostView(&v, Shape{element_type_of<T>, {}})); };
     result.worst = "at " + index_text(worst, got.dims()) + ": " + text(g) + ", expected " + text(e);
-    const double difference = std::abs(as_complex(g) - as_complex(e));
     char numbers[96];
-    std::snprintf(numbers, sizeof numbers, " (difference %.3g, tolerated %.3g)", difference, atol + rtol * std::abs(as_complex(e)));
+    std::snprintf(numbers, sizeof numbers, " (difference %.3g, tolerated %.3g)", distance(g, e), atol + rtol * std::abs(as_complex(e)));
     result.worst += numbers;
   });
   return result;

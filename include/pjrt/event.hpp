@@ -55,7 +55,7 @@ PJRT_EXPORT CallbackExceptionHandler on_callback_exception(CallbackExceptionHand
 ///
 /// A cheap handle: copies mean the same event. All members may be used from several threads. An Event may outlive the buffer,
 /// the executable and the handles of the client it came from. An operation that failed before it started gives an
-/// Event that is ready and carries the error, so that there is one place to look.
+/// Event that is ready and carries the error, so that there is one place to look. Wraps PJRT_Event_Destroy.
 class PJRT_EXPORT Event {
  public:
   /// An event that is ready, with that outcome.

@@ -175,7 +175,7 @@ Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape 
   detail::MemoryLayoutC c_layout(layout, shape.type);
   abi::PJRT_Client_CreateViewOfDeviceBuffer_Args args{};
   args.client = state_->raw;
-  args.device_buffer_ptr = device_pointer;
+  args.device_buffer_ptr = detail::not_null(device_pointer);
   args.dims = shape.dims.data();
   args.num_dims = shape.rank();
   args.element_type = detail::to_c(shape.type);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -73,6 +74,12 @@ inline abi::PJRT_Buffer_Type to_c(ElementType type) { return static_cast<abi::PJ
 ElementType from_c(abi::PJRT_Buffer_Type type);
 
 inline abi::PJRT_Error_Code to_c(ErrorCode code) { return static_cast<abi::PJRT_Error_Code>(code); }
+
+/// The address as plugins want it: CPU 0.115 cannot read an array at null back, though it has no elements.
+inline void* not_null(const void* address) {
+  alignas(64) static std::byte nothing[64];
+  return address != nullptr ? const_cast<void*>(address) : nothing;
+}
 
 inline std::string_view text(const char* data, std::size_t size) {
   return data != nullptr ? std::string_view(data, size) : std::string_view();

@@ -37,7 +37,7 @@ Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const Hos
   }
   abi::PJRT_Client_BufferFromHostBuffer_Args args{};
   args.client = client->raw;
-  args.data = array.data();
+  args.data = detail::not_null(array.data());
   args.type = detail::to_c(array.type());
   args.dims = array.dims().data();
   args.num_dims = array.dims().size();
