@@ -162,7 +162,9 @@ std::expected<HostBuffer, Failure> filled(const InputSpec::Filled& what, std::ui
 
 class Gatherer {
  public:
-  Gatherer(const Session& session, std::uint64_t seed) : session_(session), seed_(seed), arrays_(session.inputs().size()) {}
+  /// `in_order`: how many inputs are given without a name.
+  Gatherer(const Session& session, std::uint64_t seed, std::size_t in_order)
+      : session_(session), seed_(seed), counts_unused_(in_order > used_inputs(session)), arrays_(session.inputs().size()) {}
 
   std::expected<void, Failure> add(const InputSpec& spec) {
     if (const auto* file = std::get_if<InputSpec::File>(&spec.what)) {
@@ -193,11 +195,16 @@ class Gatherer {
       CLI_TRY(const std::size_t i, session_.find_input(*spec.name));
       return i;
     }
-    while (next_ < arrays_.size() && (arrays_[next_] || !session_.inputs()[next_].used)) ++next_;
+    while (next_ < arrays_.size() && (arrays_[next_] || !(session_.inputs()[next_].used || counts_unused_))) ++next_;
     if (next_ < arrays_.size()) return next_;
-    std::size_t used = 0;
-    for (const SessionValue& v : session_.inputs()) used += v.used ? 1 : 0;
-    return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, "one input too many; the model takes " + std::to_string(used))));
+    const std::size_t used = used_inputs(session_);
+    std::string message = "one input too many; the model takes " + std::to_string(used);
+    if (used < arrays_.size()) message += ", or " + std::to_string(arrays_.size()) + " with those that it does not use";
+    return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, message)));
+  }
+
+  static std::size_t used_inputs(const Session& session) {
+    return static_cast<std::size_t>(std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used; }));
   }
 
   template <class Make>
@@ -228,6 +235,8 @@ class Gatherer {
 
   const Session& session_;
   std::uint64_t seed_;
+  /// Inputs in order are for all parameters of the function, those that the program does not use included; else for the used ones.
+  bool counts_unused_;
   std::size_t next_ = 0;
   std::vector<std::optional<HostBuffer>> arrays_;
 };
@@ -287,11 +296,17 @@ std::expected<InputSpec, Failure> parse_input(std::string_view text) {
 }
 
 std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session, const std::vector<std::string>& texts, std::uint64_t seed) {
-  Gatherer gatherer(session, seed);
+  std::vector<InputSpec> specs;
   for (const std::string& text : texts) {
-    CLI_TRY(const InputSpec spec, parse_input(text));
-    CLI_CHECK(gatherer.add(spec));
+    CLI_TRY(InputSpec spec, parse_input(text));
+    specs.push_back(std::move(spec));
   }
+  const auto is_in_order = [](const InputSpec& spec) {
+    const auto* file = std::get_if<InputSpec::File>(&spec.what);
+    return !spec.name && !(file != nullptr && file->path.extension() == ".npz");
+  };
+  Gatherer gatherer(session, seed, static_cast<std::size_t>(std::ranges::count_if(specs, is_in_order)));
+  for (const InputSpec& spec : specs) CLI_CHECK(gatherer.add(spec));
   return gatherer.take();
 }
 

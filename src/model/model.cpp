@@ -1,10 +1,13 @@
 #include "pjrt/model/model.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <span>
 #include <string>
 
 #include "core/file.hpp"
 #include "core/try.hpp"
+#include "model/mlir_bytecode.hpp"
 #include "proto/hlo.hpp"
 
 namespace pjrt::model {
@@ -29,6 +32,17 @@ int module_attribute(std::string_view text, std::string_view attribute) {
   int value = 1;
   std::from_chars(rest.data(), rest.data() + rest.size(), value);
   return value >= 1 ? value : 1;
+}
+
+/// Whether a module is sharded in Shardy's words. Bytecode names the dialect apart from its operations, so that "sdy.mesh" is not in it.
+bool uses_shardy(std::string_view code) {
+  const auto is_shardys = [](std::string_view s) { return s == "sdy" || s.starts_with("sdy.") || s.starts_with("xla.sdy."); };
+  if (code.starts_with(kMlirBytecode)) {
+    const auto strings = detail::mlir_strings(std::as_bytes(std::span(code)));
+    return strings && std::ranges::any_of(*strings, is_shardys);
+  }
+  constexpr std::string_view kWords[] = {"sdy.mesh", "sdy.sharding", "sdy.manual_computation", "xla.sdy."};
+  return std::ranges::any_of(kWords, [&](std::string_view word) { return code.find(word) != std::string_view::npos; });
 }
 
 std::string_view foreign_format(std::string_view bytes) {
@@ -65,7 +79,7 @@ Model Model::from_program(Program program) {
       model.partitions_ = module_attribute(code, "mhlo.num_partitions");
       model.replicas_ = module_attribute(code, "mhlo.num_replicas");
     }
-    model.uses_shardy_ = code.find("sdy.") != std::string_view::npos;
+    model.uses_shardy_ = uses_shardy(code);
   }
   return model;
 }
@@ -77,7 +91,7 @@ Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<con
     PJRT_TRY(JaxExport artifact, JaxExport::parse(bytes, std::move(owner)));
     Model model(ModelFormat::JaxExport, artifact.program());
     model.partitions_ = static_cast<int>(artifact.device_count());
-    model.uses_shardy_ = model.program_.code().find("sdy.") != std::string_view::npos;
+    model.uses_shardy_ = uses_shardy(model.program_.code());
     model.export_ = std::move(artifact);
     return model;
   }
