@@ -89,7 +89,7 @@ def read_homes(include: Path) -> dict[str, list[tuple[str, str | None]]]:
         scope: list[tuple[int, str]] = []  # (indentation, class)
         doc: list[str] = []
         for line in header.read_text().splitlines():
-            text = line.strip()
+            text = line.strip().removeprefix("[[nodiscard]] ")
             if text.startswith("///"):
                 doc.append(text[3:].strip())
                 continue
@@ -188,6 +188,8 @@ def generate(registry: Registry, root: Path) -> dict[str, str]:
             where = calls.get(row.function, {})
             order = [p for p in PLUGINS if p in where] + sorted(p for p in where if p not in PLUGINS and p != FAKE) + [p for p in where if p == FAKE]
             called = ", ".join(f"{_title(p, plugins)} ({where[p].tests})" for p in order)
+            if "." in row.function:
+                called = "read only: data, or withdrawn by the plugins"
             suites = list(dict.fromkeys(s for p in order for s in where[p].suites))
             tests = ", ".join(suites[:3]) + (f" and {len(suites) - 3} more" if len(suites) > 3 else "")
             details.append(f"| {row.function} | {names or '**missing**'} | {row.since} | {called} | {tests} |\n")

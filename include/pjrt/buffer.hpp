@@ -37,14 +37,15 @@ class RawCopy;
 template <HostElement T>
 class DeviceSpan;
 
-/// An array in a device's memory. Owns it: when the Buffer goes, so does the memory, unless something that was made of it
-/// (an external reference, a view) still needs it. Wraps PJRT_Buffer_Destroy.
+/// An array in a device's memory. Owns it: when the Buffer goes, so does the memory, unless something that was made of
+/// it (an external reference, a view) still needs it. Wraps PJRT_Buffer_Destroy.
 ///
-/// Move-only, one pointer wide; keeps its client alive. Const members may be used from several threads. Transfers and executions
-/// are asynchronous: a Buffer can be used before its contents are there; what waits for them says so.
+/// Move-only, one pointer wide; keeps its client alive. Const members may be used from several threads. Transfers and
+/// executions are asynchronous: a Buffer can be used before its contents are there; what waits for them says so.
 ///
-/// Donation, `bitcast`, `donate_with_control_dependency` and fulfilling an alias consume a buffer: it then behaves as deleted.
-/// Shape, device and memory can be asked for all the same; everything else gives FailedPrecondition and says what consumed it.
+/// Donation, `bitcast`, `donate_with_control_dependency` and fulfilling an alias consume a buffer: it then behaves as
+/// deleted. Shape, device and memory can be asked for all the same; everything else gives FailedPrecondition and says
+/// what consumed it.
 class PJRT_EXPORT Buffer {
  public:
   Buffer(Buffer&&) noexcept = default;
@@ -55,7 +56,8 @@ class PJRT_EXPORT Buffer {
   /// The logical sizes; the bounds for dimensions of dynamic size. Wraps PJRT_Buffer_Dimensions.
   const Dimensions& dims() const noexcept { return shape().dims; }
   const Shape& shape() const noexcept;
-  /// The sizes that a buffer with dynamic dimensions really has; otherwise dims(). Wraps PJRT_Buffer_UnpaddedDimensions.
+  /// The sizes that a buffer with dynamic dimensions really has; otherwise dims(). Wraps
+  /// PJRT_Buffer_UnpaddedDimensions.
   Result<Dimensions> unpadded_dims() const;
   /// Which dimensions are dynamic. Wraps PJRT_Buffer_DynamicDimensionIndices.
   Result<std::vector<std::size_t>> dynamic_dimension_indices() const;
@@ -70,11 +72,12 @@ class PJRT_EXPORT Buffer {
   Result<Memory> memory() const;
   /// Whether the memory is that of the host's CPU. Wraps PJRT_Buffer_IsOnCpu.
   Result<bool> is_on_cpu() const;
+  /// The client it belongs to.
   Client client() const;
 
-  /// Frees the device memory now, whoever else may look at the handle; external references keep it until they go. Twice is fine.
-  /// Wraps PJRT_Buffer_Delete.
-  Result<void> delete_now();
+  /// Frees the device memory now, whoever else may look at the handle; external references keep it until they go. Twice
+  /// is fine. Wraps PJRT_Buffer_Delete.
+  [[nodiscard]] Result<void> delete_now();
   /// Whether the memory is gone, by delete_now, donation or another way of being consumed. Wraps PJRT_Buffer_IsDeleted.
   bool is_deleted() const noexcept;
 
@@ -88,7 +91,7 @@ class PJRT_EXPORT Buffer {
   Future<HostBuffer> to_host_async() const;
   /// Copies to memory of the caller, which must hold exactly this many elements of this type.
   template <HostElement T>
-  Result<void> to_host(std::span<T> out) const {
+  [[nodiscard]] Result<void> to_host(std::span<T> out) const {
     return copy_to_host(std::as_writable_bytes(out), element_type_of<T>);
   }
   /// Waits and copies to a vector. InvalidArgument if T is not the element type.
@@ -99,37 +102,40 @@ class PJRT_EXPORT Buffer {
     return host->to_vector<T>();
   }
 
-  /// Looks at the contents where they lie: for dense row-major buffers in the host's memory. Waits until they are there.
-  /// Unimplemented where device memory is no host memory. Wraps PJRT_Buffer_OpaqueDeviceMemoryDataPointer.
+  /// Looks at the contents where they lie: for dense row-major buffers in the host's memory. Waits until they are
+  /// there. Unimplemented where device memory is no host memory. Wraps PJRT_Buffer_OpaqueDeviceMemoryDataPointer.
   template <HostElement T>
   Result<DeviceSpan<T>> host_view() const;
 
-  /// Copies bytes as the device has them (tiles, packing and all) from `offset` to `out`, which must live until the event is
-  /// ready. A range outside the buffer fails. Wraps PJRT_Buffer_CopyRawToHost.
+  /// Copies bytes as the device has them (tiles, packing and all) from `offset` to `out`, which must live until the
+  /// event is ready. A range outside the buffer fails. Wraps PJRT_Buffer_CopyRawToHost.
   Event copy_raw_to_host(std::span<std::byte> out, std::int64_t offset = 0) const;
   /// The same with a destination that is said later. Wraps PJRT_Buffer_CopyRawToHostFuture, since 0.84.
   Result<RawCopy> copy_raw_to_host_future(std::int64_t size, std::int64_t offset = 0) const;
 
-  /// A copy on another device of the same plugin, another client's included. Unimplemented where the plugin would get it wrong: for
-  /// buffers that are not row-major or of dynamic size on older CPU plugins. Wraps PJRT_Buffer_CopyToDevice.
+  /// A copy on another device of the same plugin, another client's included. Unimplemented where the plugin would get
+  /// it wrong: for buffers that are not row-major or of dynamic size on older CPU plugins. Wraps
+  /// PJRT_Buffer_CopyToDevice.
   Result<Buffer> copy_to_device(const Device& device) const;
-  /// A copy in another memory of the same plugin; the same is refused. Wraps PJRT_Buffer_CopyToMemory.
+  /// A copy in another memory of the same plugin, or in the same (CPU plugins copy then, too). Wraps
+  /// PJRT_Buffer_CopyToMemory.
   Result<Buffer> copy_to_memory(const Memory& memory) const;
 
-  /// The same memory as another type and shape of the same size; consumes this buffer, only if it succeeds. InvalidArgument for
-  /// dynamic sizes, FailedPrecondition while there are external references. Wraps PJRT_Buffer_Bitcast, since 0.98.
+  /// The same memory as another type and shape of the same size; consumes this buffer, only if it succeeds.
+  /// InvalidArgument for dynamic sizes, FailedPrecondition while there are external references. Wraps
+  /// PJRT_Buffer_Bitcast, since 0.98.
   Result<Buffer> bitcast(Shape shape, std::optional<Layout> layout = std::nullopt) &&;
-  /// A buffer with the same memory whose users wait for a dependency that the caller resolves; consumes this one, only if it
-  /// succeeds. FailedPrecondition while there are external references. Wraps PJRT_Buffer_DonateWithControlDependency, since 0.88.
+  /// A buffer with the same memory whose users wait for a dependency that the caller resolves; consumes this one, only
+  /// if it succeeds. FailedPrecondition while there are external references. Wraps
+  /// PJRT_Buffer_DonateWithControlDependency, since 0.88.
   Result<DonatedBuffer> donate_with_control_dependency() &&;
 
-  /// Keeps the device memory alive and in place as long as the reference lives, even past delete_now. Waits for the memory of
-  /// an alias.
-  /// Wraps PJRT_Buffer_IncreaseExternalReferenceCount and PJRT_Buffer_DecreaseExternalReferenceCount.
+  /// Keeps the device memory alive and in place as long as the reference lives, even past delete_now. Waits for the
+  /// memory of an alias. Wraps PJRT_Buffer_IncreaseExternalReferenceCount and
+  /// PJRT_Buffer_DecreaseExternalReferenceCount.
   Result<ExternalReference> external_reference() const;
-  /// The address in device memory as a number, valid while nothing deletes or donates the buffer; prefer an external reference.
-  /// Waits for the memory of an alias.
-  /// Wraps PJRT_Buffer_UnsafePointer.
+  /// The address in device memory as a number, valid while nothing deletes or donates the buffer; prefer an external
+  /// reference. Waits for the memory of an alias. Wraps PJRT_Buffer_UnsafePointer.
   Result<std::uintptr_t> unsafe_pointer() const;
 
   abi::PJRT_Buffer* raw() const noexcept;
@@ -142,12 +148,12 @@ class PJRT_EXPORT Buffer {
   const detail::Ref<detail::BufferState>& state() const noexcept { return state_; }
 
  private:
-  Result<void> copy_to_host(std::span<std::byte> out, ElementType type) const;
+  [[nodiscard]] Result<void> copy_to_host(std::span<std::byte> out, ElementType type) const;
   detail::Ref<detail::BufferState> state_;
 };
 
-/// A promise that a buffer's memory stays where it is. Move-only; keeps buffer and client alive. References to one buffer may be
-/// taken and dropped from several threads: the library serializes what plugins do not.
+/// A promise that a buffer's memory stays where it is. Move-only; keeps buffer and client alive. References to one
+/// buffer may be taken and dropped from several threads: the library serializes what plugins do not.
 class PJRT_EXPORT ExternalReference {
  public:
   ExternalReference(ExternalReference&&) noexcept = default;
@@ -169,7 +175,8 @@ class PJRT_EXPORT ExternalReference {
 template <HostElement T>
 class DeviceSpan {
  public:
-  DeviceSpan(ExternalReference reference, std::span<const T> elements) : reference_(std::move(reference)), elements_(elements) {}
+  DeviceSpan(ExternalReference reference, std::span<const T> elements)
+      : reference_(std::move(reference)), elements_(elements) {}
   std::span<const T> span() const noexcept { return elements_; }
   operator std::span<const T>() const noexcept { return elements_; }
   std::size_t size() const noexcept { return elements_.size(); }
@@ -195,18 +202,19 @@ Result<DeviceSpan<T>> Buffer::host_view() const {
   return DeviceSpan<T>(std::move(viewed->first), std::span(static_cast<const T*>(viewed->second), count));
 }
 
-/// A raw copy to the host that waits to be told where to. Told exactly once: dropping it untold fails the copy with Cancelled.
+/// A raw copy to the host that waits to be told where to. Told exactly once: dropping it untold fails the copy with
+/// Cancelled.
 class PJRT_EXPORT RawCopy {
  public:
   RawCopy(RawCopy&& other) noexcept;
   RawCopy& operator=(RawCopy&& other) noexcept;
   ~RawCopy();
 
-  /// Starts the copy; `out` has as many bytes as were asked for and lives until the event is ready. FailedPrecondition the second
-  /// time.
-  Result<void> provide(std::span<std::byte> out);
+  /// Starts the copy; `out` has as many bytes as were asked for and lives until the event is ready. FailedPrecondition
+  /// the second time.
+  [[nodiscard]] Result<void> provide(std::span<std::byte> out);
   /// Gives up: the event becomes ready with this error.
-  Result<void> fail(const Error& error);
+  [[nodiscard]] Result<void> fail(const Error& error);
   /// Ready when the bytes are there or the copy has failed.
   const Event& event() const noexcept { return event_; }
 
@@ -228,7 +236,7 @@ class PJRT_EXPORT ControlDependency {
   ~ControlDependency();
 
   /// Lets the users of the buffer go on, or makes it fail. FailedPrecondition the second time.
-  Result<void> resolve(Result<void> outcome = {});
+  [[nodiscard]] Result<void> resolve(Result<void> outcome = {});
 
   /// For the library itself.
   struct Pending;

@@ -18,9 +18,12 @@ class Chunk {
     owner_ = std::move(owner);
   }
   /// Bytes that `owner` keeps.
-  Chunk(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+  Chunk(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept
+      : owner_(std::move(owner)), bytes_(bytes) {}
   /// A copy of bytes.
-  static Chunk copy_of(std::span<const std::byte> bytes) { return Chunk(std::vector<std::byte>(bytes.begin(), bytes.end())); }
+  static Chunk copy_of(std::span<const std::byte> bytes) {
+    return Chunk(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  }
 
   Chunk(Chunk&&) noexcept = default;
   Chunk& operator=(Chunk&&) noexcept = default;

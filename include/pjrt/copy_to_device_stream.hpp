@@ -19,11 +19,12 @@ namespace detail {
 struct PluginState;
 }
 
-/// What a receive callback fills: a stream of chunks to the device. Owned by the callback, which may keep it and fill it later,
-/// from any thread. Move-only.
+/// What a receive callback fills: a stream of chunks to the device. Owned by the callback, which may keep it and fill
+/// it later, from any thread. Move-only.
 class PJRT_EXPORT CopyToDeviceStream {
  public:
-  CopyToDeviceStream(CopyToDeviceStream&& other) noexcept : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
+  CopyToDeviceStream(CopyToDeviceStream&& other) noexcept
+      : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   CopyToDeviceStream& operator=(CopyToDeviceStream&& other) noexcept {
     std::swap(plugin_, other.plugin_);
     std::swap(raw_, other.raw_);
@@ -32,8 +33,8 @@ class PJRT_EXPORT CopyToDeviceStream {
   /// Wraps PJRT_CopyToDeviceStream_Destroy.
   ~CopyToDeviceStream();
 
-  /// Hands a chunk over, memory and all; ready when it is on the device. Its size must be a multiple of the granule, and the sum
-  /// may not pass total_bytes: InvalidArgument. Wraps PJRT_CopyToDeviceStream_AddChunk.
+  /// Hands a chunk over, memory and all; ready when it is on the device. Its size must be a multiple of the granule,
+  /// and the sum may not pass total_bytes: InvalidArgument. Wraps PJRT_CopyToDeviceStream_AddChunk.
   Event add_chunk(Chunk chunk);
   /// The bytes that the stream takes altogether. Wraps PJRT_CopyToDeviceStream_TotalBytes.
   Result<std::int64_t> total_bytes() const;
@@ -43,7 +44,8 @@ class PJRT_EXPORT CopyToDeviceStream {
   Result<std::int64_t> current_bytes() const;
 
   /// For the library itself; owns `raw`.
-  CopyToDeviceStream(const detail::PluginState* plugin, abi::PJRT_CopyToDeviceStream* raw) noexcept : plugin_(plugin), raw_(raw) {}
+  CopyToDeviceStream(const detail::PluginState* plugin, abi::PJRT_CopyToDeviceStream* raw) noexcept
+      : plugin_(plugin), raw_(raw) {}
 
  private:
   const detail::PluginState* plugin_;

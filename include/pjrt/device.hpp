@@ -50,7 +50,8 @@ struct MemoryStats {
 /// none; then the object is empty.
 class PJRT_EXPORT AsyncTrackingEvent {
  public:
-  AsyncTrackingEvent(AsyncTrackingEvent&& other) noexcept : client_(std::move(other.client_)), raw_(std::exchange(other.raw_, nullptr)) {}
+  AsyncTrackingEvent(AsyncTrackingEvent&& other) noexcept
+      : client_(std::move(other.client_)), raw_(std::exchange(other.raw_, nullptr)) {}
   AsyncTrackingEvent& operator=(AsyncTrackingEvent&& other) noexcept {
     std::swap(client_, other.client_);
     std::swap(raw_, other.raw_);
@@ -107,12 +108,12 @@ class PJRT_EXPORT Device {
   /// Wraps PJRT_Device_MemoryStats. Unimplemented on CPU plugins.
   Result<MemoryStats> memory_stats() const;
   /// Sets the peaks back. Wraps PJRT_Device_ClearMemoryStats, since 0.106.
-  Result<void> clear_memory_stats() const;
+  [[nodiscard]] Result<void> clear_memory_stats() const;
   /// Attributes that a live device has. Wraps PJRT_Device_GetAttributes, since 0.92.
   Result<NamedValues> attributes() const;
 
-  /// Makes the execution with that launch id, if it has not finished, fail with `error` (code, message, payloads). Gives whether
-  /// there was one. Payloads need API 0.100. Wraps PJRT_Device_PoisonExecution, since 0.85.
+  /// Makes the execution with that launch id, if it has not finished, fail with `error` (code, message, payloads).
+  /// Gives whether there was one. Payloads need API 0.100. Wraps PJRT_Device_PoisonExecution, since 0.85.
   Result<bool> poison_execution(std::int32_t launch_id, const Error& error) const;
 
   /// Marks asynchronous work for the plugin. Wraps PJRT_Device_CreateAsyncTrackingEvent, since 0.86.

@@ -18,7 +18,8 @@ struct PluginState;
 struct DescriptionRecord;
 }  // namespace detail
 
-/// What is known of a device without a client: as a topology for ahead-of-time compilation describes it, or of a live device.
+/// What is known of a device without a client: as a topology for ahead-of-time compilation describes it, or of a live
+/// device.
 ///
 /// Borrowed; it keeps its topology or client alive. All members may be used from several threads.
 class PJRT_EXPORT DeviceDescription {
@@ -43,7 +44,8 @@ class PJRT_EXPORT DeviceDescription {
   abi::PJRT_DeviceDescription* raw() const noexcept;
 
   /// For the library itself: `owner` keeps the plugin's object behind `record` alive.
-  DeviceDescription(std::shared_ptr<const void> owner, const detail::PluginState* plugin, const detail::DescriptionRecord* record) noexcept
+  DeviceDescription(std::shared_ptr<const void> owner, const detail::PluginState* plugin,
+                    const detail::DescriptionRecord* record) noexcept
       : owner_(std::move(owner)), plugin_(plugin), record_(record) {}
   const detail::PluginState& plugin_state() const noexcept { return *plugin_; }
 

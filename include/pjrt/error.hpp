@@ -52,8 +52,8 @@ PJRT_EXPORT void retain(ErrorState*) noexcept;
 PJRT_EXPORT void release(ErrorState*) noexcept;
 }  // namespace detail
 
-/// What went wrong: a code, a message that says no less than the plugin said, the C function that said it, its payloads,
-/// and notes that the library adds (versions, places searched, what would help).
+/// What went wrong: a code, a message that says no less than the plugin said, the C function that said it, its
+/// payloads, and notes that the library adds (versions, places searched, what would help).
 ///
 /// Wraps PJRT_Error_Destroy: the plugin's error is read and freed at once.
 ///
@@ -75,10 +75,13 @@ class PJRT_EXPORT Error {
 
   /// This error with more said about it.
   Error with_note(std::string note) const&;
+  /// The same for an error that is not needed any more.
   Error with_note(std::string note) &&;
   /// This error with "context: " before its message.
   Error with_context(std::string_view context) const&;
+  /// This error as one of that C function.
   Error with_function(std::string_view function) &&;
+  /// This error with these payloads.
   Error with_payloads(std::vector<ErrorPayload> payloads) &&;
 
  private:

@@ -27,7 +27,8 @@ struct EventState;
 PJRT_EXPORT void retain(EventState*) noexcept;
 PJRT_EXPORT void release(EventState*) noexcept;
 
-/// Runs a user's callback so that no exception leaves it: what it throws goes to the handler of `on_callback_exception`.
+/// Runs a user's callback so that no exception leaves it: what it throws goes to the handler of
+/// `on_callback_exception`.
 PJRT_EXPORT void report_callback_exception(const char* where) noexcept;
 
 template <class F, class... Args>
@@ -45,17 +46,18 @@ void run_guarded(const char* where, F& f, Args&&... args) noexcept {
 
 }  // namespace detail
 
-/// Installs what is told of an exception that a user's callback let out where no error can be returned (`Event::on_ready`,
-/// deleters). It is called inside the catch block, on the thread of the callback, with the name of the place; the default
-/// writes one line to stderr. Returns the handler before.
+/// Installs what is told of an exception that a user's callback let out where no error can be returned
+/// (`Event::on_ready`, deleters). It is called inside the catch block, on the thread of the callback, with the name of
+/// the place; the default writes one line to stderr. Returns the handler before.
 using CallbackExceptionHandler = void (*)(const char* where) noexcept;
+/// See CallbackExceptionHandler.
 PJRT_EXPORT CallbackExceptionHandler on_callback_exception(CallbackExceptionHandler handler) noexcept;
 
 /// The completion of something asynchronous, and whether it failed.
 ///
-/// A cheap handle: copies mean the same event. All members may be used from several threads. An Event may outlive the buffer,
-/// the executable and the handles of the client it came from. An operation that failed before it started gives an
-/// Event that is ready and carries the error, so that there is one place to look. Wraps PJRT_Event_Destroy.
+/// A cheap handle: copies mean the same event. All members may be used from several threads. An Event may outlive the
+/// buffer, the executable and the handles of the client it came from. An operation that failed before it started gives
+/// an Event that is ready and carries the error, so that there is one place to look. Wraps PJRT_Event_Destroy.
 class PJRT_EXPORT Event {
  public:
   /// An event that is ready, with that outcome.
@@ -71,19 +73,19 @@ class PJRT_EXPORT Event {
   bool is_ready() const noexcept;
 
   /// Blocks until the outcome is known and gives it. May be repeated. Wraps PJRT_Event_Await.
-  Result<void> await() const;
+  [[nodiscard]] Result<void> await() const;
 
   /// The outcome if it is known within `timeout`, else nullopt; the event stays usable.
   std::optional<Result<void>> await_for(std::chrono::nanoseconds timeout) const;
 
   /// The outcome of a ready event; FailedPrecondition if it is not ready. Wraps PJRT_Event_Error.
-  Result<void> outcome() const;
+  [[nodiscard]] Result<void> outcome() const;
 
-  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later on a thread of the plugin.
-  /// It may block, start transfers and drop handles; exceptions it throws stop there (`on_callback_exception`). The event
-  /// may be dropped before. Wraps PJRT_Event_OnReady.
+  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later on a thread of the
+  /// plugin. It may block, start transfers and drop handles; exceptions it throws stop there (`on_callback_exception`).
+  /// The event may be dropped before. Wraps PJRT_Event_OnReady.
   template <std::invocable<Result<void>> F>
-  Result<void> on_ready(F callback) const {
+  [[nodiscard]] Result<void> on_ready(F callback) const {
     auto owned = std::make_unique<F>(std::move(callback));
     auto result = on_ready(
         [](void* user, Result<void> outcome) noexcept {
@@ -103,12 +105,12 @@ class PJRT_EXPORT Event {
   const detail::Ref<detail::EventState>& state() const noexcept { return state_; }
 
  private:
-  Result<void> on_ready(void (*callback)(void*, Result<void>) noexcept, void* user) const;
+  [[nodiscard]] Result<void> on_ready(void (*callback)(void*, Result<void>) noexcept, void* user) const;
   detail::Ref<detail::EventState> state_;
 };
 
-/// The writing end of an Event made by `Event::create`. The event is set exactly once: by `set`, or with Cancelled when the
-/// setter is dropped without it.
+/// The writing end of an Event made by `Event::create`. The event is set exactly once: by `set`, or with Cancelled when
+/// the setter is dropped without it.
 class PJRT_EXPORT EventSetter {
  public:
   EventSetter(EventSetter&&) noexcept = default;
@@ -116,7 +118,7 @@ class PJRT_EXPORT EventSetter {
   ~EventSetter();
 
   /// Sets the event; FailedPrecondition the second time. Wraps PJRT_Event_Set, since 0.89.
-  Result<void> set(Result<void> outcome = {});
+  [[nodiscard]] Result<void> set(Result<void> outcome = {});
 
   /// For the library itself.
   explicit EventSetter(detail::Ref<detail::EventState> state) noexcept : state_(std::move(state)) {}
@@ -144,7 +146,7 @@ class EventAwaiter {
     return registered && !meeting->exchange(true);
   }
 
-  Result<void> await_resume() const { return event_.await(); }
+  [[nodiscard]] Result<void> await_resume() const { return event_.await(); }
 
  private:
   Event event_;
@@ -152,8 +154,10 @@ class EventAwaiter {
 
 }  // namespace detail
 
-/// `co_await event` gives Result<void> in any coroutine type. The coroutine goes on where the event became ready: often a
-/// thread of the plugin.
-inline detail::EventAwaiter operator co_await(Event event) noexcept { return detail::EventAwaiter(std::move(event)); }
+/// `co_await event` gives Result<void> in any coroutine type. The coroutine goes on where the event became ready: often
+/// a thread of the plugin.
+inline detail::EventAwaiter operator co_await(Event event) noexcept {
+  return detail::EventAwaiter(std::move(event));
+}
 
 }  // namespace pjrt

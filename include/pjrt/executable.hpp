@@ -63,10 +63,14 @@ using SerializedCompileOptions = detail::OwnedBytes;
 
 /// A compiled program, apart from devices: what it needs and gives, and how to keep it.
 ///
-/// From `pjrt::compile` it stands alone; from a LoadedExecutable it is a view that keeps that one alive. A cheap handle; copies
-/// mean the same program. Wraps PJRT_Executable_Destroy. All members may be used from several threads.
+/// From `pjrt::compile` it stands alone; from a LoadedExecutable it is a view that keeps that one alive. A cheap
+/// handle; copies mean the same program. Wraps PJRT_Executable_Destroy. All members may be used from several threads.
 class PJRT_EXPORT Executable {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Executable(const Executable&) noexcept = default;
+  Executable& operator=(const Executable&) noexcept = default;
+
   /// Wraps PJRT_Executable_Name.
   Result<std::string> name() const;
   /// Wraps PJRT_Executable_NumReplicas.
@@ -92,6 +96,7 @@ class PJRT_EXPORT Executable {
   Result<CompiledMemoryStats> memory_stats() const;
   /// What it was compiled with. Wraps PJRT_Executable_GetCompileOptions, since 0.87.
   Result<CompileOptions> compile_options() const;
+  /// The same as the plugin wrote it: a serialized xla.CompileOptionsProto.
   Result<SerializedCompileOptions> serialized_compile_options() const;
   /// The program after the plugin's optimizations, usually in format "hlo_with_config". Wraps
   /// PJRT_Executable_OptimizedProgram.
@@ -112,9 +117,9 @@ class PJRT_EXPORT Executable {
   detail::Ref<detail::ExecutableState> state_;
 };
 
-/// Compiles ahead of time for the devices of `topology`, which need not be here. A client of the same plugin may be given, as some
-/// plugins want for some programs. Wraps PJRT_Compile.
-PJRT_EXPORT Result<Executable> compile(const Topology& topology, const Program& program, const CompileOptions& options = {},
-                                       const Client* client = nullptr);
+/// Compiles ahead of time for the devices of `topology`, which need not be here. A client of the same plugin may be
+/// given, as some plugins want for some programs. Wraps PJRT_Compile.
+PJRT_EXPORT Result<Executable> compile(const Topology& topology, const Program& program,
+                                       const CompileOptions& options = {}, const Client* client = nullptr);
 
 }  // namespace pjrt

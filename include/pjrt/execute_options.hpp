@@ -24,8 +24,8 @@ struct PJRT_ExecuteContext;
 struct PJRT_MultiSlice_Config;
 }  // namespace abi
 
-/// Data that custom-call handlers of an execution find again: see ext::Ffi::add_user_data. Shared by the executions it is given to,
-/// and kept until they are done.
+/// Data that custom-call handlers of an execution find again: see ext::Ffi::add_user_data. Shared by the executions it
+/// is given to, and kept until they are done.
 class PJRT_EXPORT ExecuteContext {
  public:
   /// Wraps PJRT_ExecuteContext_Create and PJRT_ExecuteContext_Destroy.
@@ -36,6 +36,7 @@ class PJRT_EXPORT ExecuteContext {
 
   /// For the library itself.
   std::shared_ptr<void> owner() const noexcept;
+  /// Keeps something alive as long as the context.
   void attach(std::shared_ptr<void> what) const;
 
  private:
@@ -44,7 +45,8 @@ class PJRT_EXPORT ExecuteContext {
   std::shared_ptr<State> state_;
 };
 
-/// What a host-send instruction of the program calls with its data. An error fails the execution. Called from threads of the plugin.
+/// What a host-send instruction of the program calls with its data. An error fails the execution. Called from threads
+/// of the plugin.
 struct SendCallback {
   std::int64_t channel_id = 0;
   /// `total_bytes` of the whole transfer; `done` with the last chunk.
@@ -57,12 +59,13 @@ struct RecvCallback {
   std::function<void(CopyToDeviceStream stream)> callback;
 };
 
-/// What an output instruction of the program calls with an array, while it runs. Called from threads of the plugin; the view
-/// is valid during the call.
+/// What an output instruction of the program calls with an array, while it runs. Called from threads of the plugin; the
+/// view is valid during the call.
 struct HloOutputCallback {
   std::int64_t callback_id = 0;
   std::size_t num_operands = 0;
-  std::function<void(std::int64_t replica, std::int64_t partition, const HostView& array, std::int64_t operand)> callback;
+  std::function<void(std::int64_t replica, std::int64_t partition, const HostView& array, std::int64_t operand)>
+      callback;
 };
 
 /// Options of one execution (`PJRT_ExecuteOptions`). What the plugin is too old for is refused, not ignored.

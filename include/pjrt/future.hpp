@@ -10,8 +10,8 @@
 
 namespace pjrt {
 
-/// A value that is whole once an event is ready. Move-only; the value is taken once. Dropping a Future does not wait: what
-/// the plugin still writes to stays alive until it is done.
+/// A value that is whole once an event is ready. Move-only; the value is taken once. Dropping a Future does not wait:
+/// what the plugin still writes to stays alive until it is done.
 template <class T>
 class Future {
  public:
@@ -59,7 +59,8 @@ class Future {
 
  private:
   Result<T> take() {
-    if (value_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the value of this future has been taken already"));
+    if (value_ == nullptr)
+      return std::unexpected(Error(ErrorCode::FailedPrecondition, "the value of this future has been taken already"));
     const std::unique_ptr<T> value = std::move(value_);
     return std::move(*value);
   }

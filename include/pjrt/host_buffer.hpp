@@ -23,7 +23,8 @@ namespace pjrt {
 
 /// A contiguous range of elements that an array can be made of: std::vector, std::array, std::span, …
 template <class R>
-concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> && HostElement<std::ranges::range_value_t<R>>;
+concept ElementRange =
+    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> && HostElement<std::ranges::range_value_t<R>>;
 
 /// An array in host memory that somebody else owns: address, element type, dimensions and byte strides.
 ///
@@ -32,7 +33,8 @@ class PJRT_EXPORT HostView {
  public:
   /// A dense row-major array of `shape` at `data`. The caller promises that it is there.
   HostView(const void* data, Shape shape);
-  /// Any strides, in bytes: zero (broadcast), negative and gapped ones too. InvalidArgument unless there is one for each dimension.
+  /// Any strides, in bytes: zero (broadcast), negative and gapped ones too. InvalidArgument unless there is one for
+  /// each dimension.
   static Result<HostView> strided(const void* data, Shape shape, Dimensions byte_strides);
   /// A dense array of the range's elements. InvalidArgument unless `dims` multiply to their number.
   template <ElementRange R>
@@ -67,16 +69,18 @@ class PJRT_EXPORT HostView {
 
 /// An array in host memory with its owner: the input of uploads and the result of downloads.
 ///
-/// Copies share the memory, as numpy views do; `clone` makes another. Memory that the library allocates is aligned to 64 bytes,
-/// so that zero-copy uploads can use it where it lies. Const members may be used from several threads.
+/// Copies share the memory, as numpy views do; `clone` makes another. Memory that the library allocates is aligned to
+/// 64 bytes, so that zero-copy uploads can use it where it lies. Const members may be used from several threads.
 class PJRT_EXPORT HostBuffer {
  public:
-  /// Uninitialized memory for a dense array. InvalidArgument for negative or overflowing dimensions and for types without values
-  /// (token); ResourceExhausted if there is not that much memory.
+  /// Uninitialized memory for a dense array. InvalidArgument for negative or overflowing dimensions and for types
+  /// without values (token); ResourceExhausted if there is not that much memory.
   static Result<HostBuffer> allocate(Shape shape);
+  /// The same, all zero.
   static Result<HostBuffer> zeros(Shape shape);
   /// A dense copy of any view.
   static Result<HostBuffer> copy_of(const HostView& view);
+  /// A dense copy of a range's elements. InvalidArgument if `dims` ask for another number of them.
   template <ElementRange R>
   static Result<HostBuffer> copy_of(const R& values, Dimensions dims) {
     Result<HostView> view = HostView::of(values, std::move(dims));
@@ -99,13 +103,13 @@ class PJRT_EXPORT HostBuffer {
   /// Looks at memory that `owner` keeps alive (null: the caller does). Read-only.
   static HostBuffer borrow(HostView view, std::shared_ptr<const void> owner);
 
-  /// Reads a numpy .npy file (format 1.0, 2.0 or 3.0, either byte order, Fortran order too). numpy writes bfloat16 and the narrow
-  /// types as raw bytes of that width ("V2", "V1"); `as` says what they are, and must fit the width.
+  /// Reads a numpy .npy file (format 1.0, 2.0 or 3.0, either byte order, Fortran order too). numpy writes bfloat16 and
+  /// the narrow types as raw bytes of that width ("V2", "V1"); `as` says what they are, and must fit the width.
   static Result<HostBuffer> load(const std::filesystem::path& path, std::optional<ElementType> as = std::nullopt);
   /// The same from memory.
   static Result<HostBuffer> parse_npy(std::span<const std::byte> file, std::optional<ElementType> as = std::nullopt);
   /// Writes a .npy file as numpy would.
-  Result<void> save(const std::filesystem::path& path) const;
+  [[nodiscard]] Result<void> save(const std::filesystem::path& path) const;
   /// The bytes of such a file.
   std::vector<std::byte> to_npy() const;
 
@@ -173,8 +177,8 @@ class PJRT_EXPORT HostBuffer {
  private:
   HostBuffer(HostView view, std::shared_ptr<const void> owner, bool is_mutable)
       : view_(std::move(view)), owner_(std::move(owner)), mutable_(is_mutable) {}
-  Result<void> check_type(ElementType type) const;
-  Result<void> check_access(ElementType type, bool write) const;
+  [[nodiscard]] Result<void> check_type(ElementType type) const;
+  [[nodiscard]] Result<void> check_access(ElementType type, bool write) const;
   Result<const void*> address(ElementType type, std::span<const std::int64_t> index) const;
 
   HostView view_;
@@ -193,6 +197,7 @@ class TypedHostBuffer {
     if (auto span = dense->template span<T>(); !span) return std::unexpected(std::move(span).error());
     return TypedHostBuffer(*std::move(dense));
   }
+  /// See HostBuffer::from_vector.
   static Result<TypedHostBuffer> from_vector(std::vector<T> values, Dimensions dims) {
     auto buffer = HostBuffer::from_vector(std::move(values), std::move(dims));
     if (!buffer) return std::unexpected(std::move(buffer).error());

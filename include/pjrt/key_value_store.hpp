@@ -15,8 +15,9 @@ namespace pjrt {
 /// Where the processes of a multi-process program meet: plugins publish and read small binary values under text keys.
 /// Given to `Client::create`; the client holds it as long as it lives.
 ///
-/// Called from threads of the plugin, several at once. What an implementation throws or returns as an error reaches the plugin
-/// as an error. Wraps PJRT_KeyValueGetCallback, PJRT_KeyValueTryGetCallback (since 0.61) and PJRT_KeyValuePutCallback.
+/// Called from threads of the plugin, several at once. What an implementation throws or returns as an error reaches the
+/// plugin as an error. Wraps PJRT_KeyValueGetCallback, PJRT_KeyValueTryGetCallback (since 0.61) and
+/// PJRT_KeyValuePutCallback.
 class PJRT_EXPORT KeyValueStore {
  public:
   virtual ~KeyValueStore() = default;
@@ -26,7 +27,7 @@ class PJRT_EXPORT KeyValueStore {
   /// The value if there is one now; NotFound otherwise.
   virtual Result<std::string> try_get(std::string_view key) = 0;
   /// Sets a value, over an old one if need be.
-  virtual Result<void> put(std::string_view key, std::string_view value) = 0;
+  [[nodiscard]] virtual Result<void> put(std::string_view key, std::string_view value) = 0;
 };
 
 /// A store for the clients of one process.
@@ -34,7 +35,7 @@ class PJRT_EXPORT InMemoryKeyValueStore final : public KeyValueStore {
  public:
   Result<std::string> get(std::string_view key, std::chrono::milliseconds timeout) override;
   Result<std::string> try_get(std::string_view key) override;
-  Result<void> put(std::string_view key, std::string_view value) override;
+  [[nodiscard]] Result<void> put(std::string_view key, std::string_view value) override;
 
  private:
   std::mutex mutex_;

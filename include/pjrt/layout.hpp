@@ -18,11 +18,14 @@ class PJRT_EXPORT Layout {
  public:
   Layout() = default;
   /// Refuses anything but a permutation of 0 … n-1.
-  static Result<Layout> create(std::vector<std::int64_t> minor_to_major, std::vector<std::vector<std::int64_t>> tiles = {});
+  static Result<Layout> create(std::vector<std::int64_t> minor_to_major,
+                               std::vector<std::vector<std::int64_t>> tiles = {});
+  /// The last dimension is minor, as in C and numpy.
   static Layout row_major(std::size_t rank);
+  /// The first dimension is minor, as in Fortran.
   static Layout column_major(std::size_t rank);
-  /// XLA's text form, "{1,0}" or "{1,0:T(8,128)(2,1)E(4)}". Parts other than the tiles, such as the element size E, are kept
-  /// as `suffix`.
+  /// XLA's text form, "{1,0}" or "{1,0:T(8,128)(2,1)E(4)}". Parts other than the tiles, such as the element size E, are
+  /// kept as `suffix`.
   static Result<Layout> parse(std::string_view text);
 
   std::span<const std::int64_t> minor_to_major() const noexcept { return minor_to_major_; }

@@ -62,7 +62,9 @@ class Argument {
 };
 
 /// An argument whose memory the program may not take: `executable(keep(weights), std::move(state))`.
-inline Argument keep(const Buffer& buffer) noexcept { return {buffer, true}; }
+inline Argument keep(const Buffer& buffer) noexcept {
+  return {buffer, true};
+}
 
 /// The arrays an execution gives on one device.
 class PJRT_EXPORT Outputs {
@@ -80,7 +82,8 @@ class PJRT_EXPORT Outputs {
   std::vector<Buffer>::const_iterator begin() const noexcept { return buffers_.begin(); }
   std::vector<Buffer>::const_iterator end() const noexcept { return buffers_.end(); }
 
-  /// All of them, to be named: `auto [loss, state] = or_throw(std::move(outputs).take<2>())`. InvalidArgument if there are not N.
+  /// All of them, to be named: `auto [loss, state] = or_throw(std::move(outputs).take<2>())`. InvalidArgument if there
+  /// are not N.
   template <std::size_t N>
   Result<std::array<Buffer, N>> take() && {
     if (buffers_.size() != N) return std::unexpected(wrong_number(N));
@@ -88,13 +91,15 @@ class PJRT_EXPORT Outputs {
       return std::array<Buffer, N>{std::move(buffers_[I])...};
     }(std::make_index_sequence<N>());
   }
+  /// All of them.
   std::vector<Buffer> take_all() && { return std::move(buffers_); }
 
-  /// Ready when the device is done. There if it was asked for (`ExecuteOptions::completion_events`) or there are no outputs.
+  /// Ready when the device is done. There if it was asked for (`ExecuteOptions::completion_events`) or there are no
+  /// outputs.
   const std::optional<Event>& completion() const noexcept { return completion_; }
 
   /// Waits until every output, and the completion event if there is one, is ready; the first error.
-  Result<void> await() const;
+  [[nodiscard]] Result<void> await() const;
 
  private:
   Error wrong_number(std::size_t wanted) const;
@@ -104,7 +109,8 @@ class PJRT_EXPORT Outputs {
 
 /// A compiled program on its devices, ready to run.
 ///
-/// Move-only; keeps its client alive. Wraps PJRT_LoadedExecutable_Destroy. Const members, executions included, may be used from several threads.
+/// Move-only; keeps its client alive. Wraps PJRT_LoadedExecutable_Destroy. Const members, executions included, may be
+/// used from several threads.
 class PJRT_EXPORT LoadedExecutable {
  public:
   LoadedExecutable(LoadedExecutable&&) noexcept = default;
@@ -115,8 +121,8 @@ class PJRT_EXPORT LoadedExecutable {
   Client client() const noexcept;
   const std::string& name() const noexcept;
 
-  /// Its parameters as each device has them; read from the optimized program, the first time it is needed. Unimplemented
-  /// if the plugin does not tell.
+  /// Its parameters as each device has them; read from the optimized program, the first time it is needed.
+  /// Unimplemented if the plugin does not tell.
   Result<std::span<const Parameter>> parameters() const;
   /// Its outputs as each device has them.
   std::span<const Shape> output_shapes() const noexcept;
@@ -125,20 +131,22 @@ class PJRT_EXPORT LoadedExecutable {
   Devices addressable_devices() const noexcept;
   /// What each of them runs. Wraps PJRT_LoadedExecutable_AddressableDeviceLogicalIds, since 0.96.
   Result<std::vector<LogicalId>> addressable_device_logical_ids() const;
-  /// Which device runs what; nullopt for a portable executable. Wraps PJRT_LoadedExecutable_GetDeviceAssignment, since 0.79.
+  /// Which device runs what; nullopt for a portable executable. Wraps PJRT_LoadedExecutable_GetDeviceAssignment, since
+  /// 0.79.
   Result<std::optional<DeviceAssignment>> device_assignment() const;
 
   /// Frees the program now; executions from then on give FailedPrecondition. Wraps PJRT_LoadedExecutable_Delete.
-  Result<void> delete_now();
+  [[nodiscard]] Result<void> delete_now();
   /// Wraps PJRT_LoadedExecutable_IsDeleted.
   bool is_deleted() const noexcept;
   /// Deprecated in the C API, and Unimplemented everywhere: use executable().fingerprint(). Wraps
   /// PJRT_LoadedExecutable_Fingerprint.
   Result<std::string> fingerprint() const;
 
-  /// Runs it on its one device: `executable(x, keep(w), std::move(state))`. Returns when the run is launched; outputs have events.
-  /// Arguments must agree with the parameters in number, type, shape and layout: InvalidArgument, which names the first that does
-  /// not. Arguments that the program donates are gone afterwards, unless kept. Wraps PJRT_LoadedExecutable_Execute.
+  /// Runs it on its one device: `executable(x, keep(w), std::move(state))`. Returns when the run is launched; outputs
+  /// have events. Arguments must agree with the parameters in number, type, shape and layout: InvalidArgument, which
+  /// names the first that does not. Arguments that the program donates are gone afterwards, unless kept. Wraps
+  /// PJRT_LoadedExecutable_Execute.
   template <class... Args>
     requires(std::convertible_to<const Args&, Argument> && ...)
   Result<Outputs> operator()(const Args&... args) const {
@@ -147,17 +155,23 @@ class PJRT_EXPORT LoadedExecutable {
   }
   /// The same with options and any number of arguments.
   Result<Outputs> execute(std::span<const Argument> arguments, const ExecuteOptions& options = {}) const;
+  /// The same for buffers; the program may take their memory.
   Result<Outputs> execute(std::span<const Buffer> arguments, const ExecuteOptions& options = {}) const;
 
-  /// Runs it on all its addressable devices in one call: `arguments[d]` for the device addressable_devices()[d]. Gives the
-  /// outputs of each.
-  Result<std::vector<Outputs>> execute(std::span<const std::vector<Argument>> arguments, const ExecuteOptions& options = {}) const;
-  Result<std::vector<Outputs>> execute(std::span<const std::vector<Buffer>> arguments, const ExecuteOptions& options = {}) const;
+  /// Runs it on all its addressable devices in one call: `arguments[d]` for the device addressable_devices()[d]. Gives
+  /// the outputs of each. On CPU plugins it waits for the arguments and gives the error of one that failed: the other
+  /// devices would wait for its device, and the plugin end the process.
+  Result<std::vector<Outputs>> execute(std::span<const std::vector<Argument>> arguments,
+                                       const ExecuteOptions& options = {}) const;
+  /// The same for buffers; the program may take their memory.
+  Result<std::vector<Outputs>> execute(std::span<const std::vector<Buffer>> arguments,
+                                       const ExecuteOptions& options = {}) const;
 
   /// Checks arguments once, to run many times without further checks or allocation. Keeps the arguments.
   template <class... Args>
     requires(std::convertible_to<const Args&, Argument> && ...)
   Result<PreparedExecution> prepare(const Args&... args) const;
+  /// The same with options and any number of arguments.
   Result<PreparedExecution> prepare(std::span<const Argument> arguments, const ExecuteOptions& options = {}) const;
 
   abi::PJRT_LoadedExecutable* raw() const noexcept;

@@ -13,8 +13,8 @@
 
 namespace pjrt {
 
-/// The value of an option or attribute: one of the five kinds of `PJRT_NamedValue`. Integers become int64, floating-point
-/// numbers float, character strings string.
+/// The value of an option or attribute: one of the five kinds of `PJRT_NamedValue`. Integers become int64,
+/// floating-point numbers float, character strings string.
 class Value {
  public:
   using Variant = std::variant<std::string, std::int64_t, std::vector<std::int64_t>, float, bool>;
@@ -67,6 +67,7 @@ class NamedValues {
   /// The last value of that name, or null.
   PJRT_EXPORT const Value* find(std::string_view name) const noexcept;
 
+  /// Puts one more at the end.
   void add(std::string name, Value value) { values_.push_back({std::move(name), std::move(value)}); }
   std::size_t size() const noexcept { return values_.size(); }
   bool empty() const noexcept { return values_.empty(); }

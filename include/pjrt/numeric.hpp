@@ -10,8 +10,8 @@
 #include <vector>
 
 /// Value types for the element types that C++ has no type for. Each is as wide on the host as PJRT wants it there:
-/// 16 bits for bfloat16 and float16, one byte for everything narrower (the low bits count). Names and conversions follow
-/// ml_dtypes; rounding is to nearest, ties to even.
+/// 16 bits for bfloat16 and float16, one byte for everything narrower (the low bits count). Names and conversions
+/// follow ml_dtypes; rounding is to nearest, ties to even.
 
 namespace pjrt {
 
@@ -41,15 +41,21 @@ struct FloatFormat {
 };
 
 /// 2^n for the exponents of normal doubles.
-constexpr double power_of_two(int n) { return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52); }
+constexpr double power_of_two(int n) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52);
+}
 
 constexpr std::uint32_t quiet_nan(const FloatFormat& f, bool negative) {
   const std::uint32_t sign = negative ? f.sign_mask() : 0;
   switch (f.non_finite) {
-    case NonFinite::Ieee: return sign | f.infinity() | (1u << (f.mantissa_bits - 1));
-    case NonFinite::NanOnly: return sign | (f.sign_mask() - 1);
-    case NonFinite::NegativeZero: return f.sign_mask();
-    case NonFinite::None: return negative ? 0 : f.sign_mask();  // as ml_dtypes has it: a zero of the other sign
+    case NonFinite::Ieee:
+      return sign | f.infinity() | (1u << (f.mantissa_bits - 1));
+    case NonFinite::NanOnly:
+      return sign | (f.sign_mask() - 1);
+    case NonFinite::NegativeZero:
+      return f.sign_mask();
+    case NonFinite::None:
+      return negative ? 0 : f.sign_mask();  // as ml_dtypes has it: a zero of the other sign
   }
   return 0;
 }
@@ -57,9 +63,12 @@ constexpr std::uint32_t quiet_nan(const FloatFormat& f, bool negative) {
 constexpr std::uint32_t overflowed(const FloatFormat& f, bool negative) {
   const std::uint32_t sign = negative ? f.sign_mask() : 0;
   switch (f.non_finite) {
-    case NonFinite::Ieee: return sign | f.infinity();
-    case NonFinite::None: return sign | f.largest();
-    default: return quiet_nan(f, negative);
+    case NonFinite::Ieee:
+      return sign | f.infinity();
+    case NonFinite::None:
+      return sign | f.largest();
+    default:
+      return quiet_nan(f, negative);
   }
 }
 
@@ -91,10 +100,14 @@ constexpr std::uint32_t encode(const FloatFormat& f, double value) {
 constexpr bool is_nan(const FloatFormat& f, std::uint32_t bits) {
   const std::uint32_t magnitude = bits & (f.sign_mask() - 1);
   switch (f.non_finite) {
-    case NonFinite::Ieee: return magnitude > f.infinity();
-    case NonFinite::NanOnly: return magnitude == f.sign_mask() - 1;
-    case NonFinite::NegativeZero: return bits == f.sign_mask();
-    case NonFinite::None: return false;
+    case NonFinite::Ieee:
+      return magnitude > f.infinity();
+    case NonFinite::NanOnly:
+      return magnitude == f.sign_mask() - 1;
+    case NonFinite::NegativeZero:
+      return bits == f.sign_mask();
+    case NonFinite::None:
+      return false;
   }
   return false;
 }
@@ -188,8 +201,8 @@ using float6_e2m3fn = detail::MiniFloat<detail::FloatFormat{2, 3, 1, detail::Non
 using float6_e3m2fn = detail::MiniFloat<detail::FloatFormat{3, 2, 3, detail::NonFinite::None}>;
 using float4_e2m1fn = detail::MiniFloat<detail::FloatFormat{2, 1, 1, detail::NonFinite::None}>;
 
-/// A power of two without sign or zero: 2^(bits - 127), NaN at 0xff. The scale type of MX formats. Ties round up; so does, in
-/// ml_dtypes and here, everything between the two smallest values.
+/// A power of two without sign or zero: 2^(bits - 127), NaN at 0xff. The scale type of MX formats. Ties round up; so
+/// does, in ml_dtypes and here, everything between the two smallest values.
 class float8_e8m0fnu {
  public:
   static constexpr int kBits = 8;
@@ -205,11 +218,13 @@ class float8_e8m0fnu {
     bits_ = static_cast<std::uint8_t>(field < 0 ? 0 : field > 0xfe ? 0xff : field);
   }
 
+  /// The value with these bits.
   static constexpr float8_e8m0fnu from_bits(std::uint8_t bits) {
     float8_e8m0fnu f;
     f.bits_ = bits;
     return f;
   }
+  /// Its bits: the exponent plus 127; 255 is NaN.
   constexpr std::uint8_t bits() const { return bits_; }
 
   constexpr operator float() const {

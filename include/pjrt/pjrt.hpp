@@ -1,7 +1,7 @@
 #pragma once
 
-/// Everything but the extensions, which are included one by one from pjrt/ext/. What is in pjrt/model/ is linked from pjrt::model,
-/// the rest from pjrt::core; pjrt::pjrt is both.
+/// Everything but the extensions, which are included one by one from pjrt/ext/. What is in pjrt/model/ is linked from
+/// pjrt::model, the rest from pjrt::core; pjrt::pjrt is both.
 
 #include "pjrt/buffer.hpp"
 #include "pjrt/chunk.hpp"
@@ -22,6 +22,7 @@
 #include "pjrt/layout.hpp"
 #include "pjrt/loaded_executable.hpp"
 #include "pjrt/memory.hpp"
+#include "pjrt/model/interface.hpp"
 #include "pjrt/model/jax_export.hpp"
 #include "pjrt/model/model.hpp"
 #include "pjrt/model/npz.hpp"
@@ -31,6 +32,7 @@
 #include "pjrt/plugin.hpp"
 #include "pjrt/prepared_execution.hpp"
 #include "pjrt/print.hpp"
+#include "pjrt/profile.hpp"
 #include "pjrt/program.hpp"
 #include "pjrt/serialized_executable.hpp"
 #include "pjrt/shape.hpp"

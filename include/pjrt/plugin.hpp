@@ -41,14 +41,14 @@ struct ExtensionInfo {
 
 /// A loaded PJRT plugin: its function table, version and extensions.
 ///
-/// Plugins are never unloaded (XLA keeps process-wide registries), so a Plugin is a plain value that stays valid for the
-/// life of the process. Loading the same file twice gives the same plugin. All members may be used from several threads.
+/// Plugins are never unloaded (XLA keeps process-wide registries), so a Plugin is a plain value that stays valid for
+/// the life of the process. Loading the same file twice gives the same plugin. All members may be used from several
+/// threads.
 class PJRT_EXPORT Plugin {
  public:
-  /// Loads a plugin by path (anything with a '/' in it) or by name ("cpu", "tpu", "cuda", …), searched for in the order of
-  /// `find_plugins`. Errors: NotFound lists every place tried; a file that is no plugin, has a table that is null or too
-  /// small, another major version or one before 0.57 is refused with its own message.
-  /// Wraps PJRT_Plugin_Initialize.
+  /// Loads a plugin by path (anything with a '/' in it) or by name ("cpu", "tpu", "cuda", …), searched for in the order
+  /// of `find_plugins`. Errors: NotFound lists every place tried; a file that is no plugin, has a table that is null or
+  /// too small, another major version or one before 0.57 is refused with its own message. Wraps PJRT_Plugin_Initialize.
   static Result<Plugin> load(std::string_view name_or_path);
 
   /// The plugin named by the environment variable PJRT_PLUGIN, or "cpu".
@@ -84,6 +84,7 @@ class PJRT_EXPORT Plugin {
   Result<E> extension() const {
     return E::of(*this);
   }
+  /// Whether the plugin's chain has an extension of that number.
   bool has_extension_type(int type) const noexcept;
 
   /// Whether the plugin has a core function, by its C name: its slot lies inside the table and is not null.
@@ -108,7 +109,8 @@ class PJRT_EXPORT Plugin {
 
 /// A plugin file that a search found.
 struct PluginCandidate {
-  /// What it is called where it was found: the folder's name, the name given in a variable, or one derived from the file.
+  /// What it is called where it was found: the folder's name, the name given in a variable, or one derived from the
+  /// file.
   std::string name;
   /// The short name the file suggests ("cuda" for xla_cuda13/xla_cuda_plugin.so); may equal `name`.
   std::string alias;
@@ -123,6 +125,7 @@ struct SearchedPlace {
   std::string outcome;
 };
 
+/// What a search found, in order of preference, and where it looked.
 struct PluginSearch {
   std::vector<PluginCandidate> found;
   std::vector<SearchedPlace> places;
@@ -130,8 +133,9 @@ struct PluginSearch {
 
 /// Looks for plugins without loading any, in the order in which `Plugin::load` prefers them:
 /// PJRT_PLUGIN (a path) · PJRT_NAMES_AND_LIBRARY_PATHS (name:path,…) · the directories of PJRT_PLUGIN_PATH ·
-/// ../lib/pjrt/plugins beside the executable · ~/.local/share/pjrt/plugins · wheels in the active Python's site-packages.
-/// In a directory, every file that exports GetPjrtApi counts, down to three levels of folders; the first level names it.
+/// ../lib/pjrt/plugins beside the executable · ~/.local/share/pjrt/plugins · wheels in the active Python's
+/// site-packages. In a directory, every file that exports GetPjrtApi counts, down to three levels of folders; the first
+/// level names it.
 PJRT_EXPORT PluginSearch find_plugins();
 
 }  // namespace pjrt

@@ -18,9 +18,9 @@ class PJRT_EXPORT PreparedExecution {
   PreparedExecution& operator=(PreparedExecution&&) noexcept;
   ~PreparedExecution();
 
-  /// Launches it. The outputs of the run before are let go. FailedPrecondition if the last run took the memory of an argument that
-  /// has not been replaced since.
-  Result<void> run();
+  /// Launches it. The outputs of the run before are let go. FailedPrecondition if the last run took the memory of an
+  /// argument that has not been replaced since.
+  [[nodiscard]] Result<void> run();
 
   /// An output of the last run: valid until the next, unless taken.
   const Buffer& output(std::size_t i) const noexcept;
@@ -29,9 +29,9 @@ class PJRT_EXPORT PreparedExecution {
   Result<Buffer> take_output(std::size_t i);
 
   /// Makes output `output` of the last run argument `argument` of the next.
-  Result<void> feed_back(std::size_t output, std::size_t argument);
+  [[nodiscard]] Result<void> feed_back(std::size_t output, std::size_t argument);
   /// Another buffer for an argument; checked as the first was.
-  Result<void> set_argument(std::size_t i, const Argument& argument);
+  [[nodiscard]] Result<void> set_argument(std::size_t i, const Argument& argument);
 
   /// For the library itself.
   struct State;

@@ -22,6 +22,9 @@ struct PrintOptions {
 /// The array as numpy prints it: [[1.  2.5]
 ///                                [3.  4. ]].
 PJRT_EXPORT std::string to_string(const HostView& array, const PrintOptions& options = {});
-inline std::string to_string(const HostBuffer& array, const PrintOptions& options = {}) { return to_string(array.view(), options); }
+/// The same.
+inline std::string to_string(const HostBuffer& array, const PrintOptions& options = {}) {
+  return to_string(array.view(), options);
+}
 
 }  // namespace pjrt

@@ -55,10 +55,11 @@ class PJRT_EXPORT Profile {
 
   /// A serialized XSpace: an `.xplane.pb` file for TensorBoard and XProf.
   std::string to_xspace() const;
-  /// Trace Event Format, for chrome://tracing and ui.perfetto.dev: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+  /// Trace Event Format, for chrome://tracing and ui.perfetto.dev:
+  /// https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
   std::string to_chrome_json() const;
   /// Writes either, by the file's ending: .json, or .pb for an XSpace.
-  Result<void> save(const std::filesystem::path& path) const;
+  [[nodiscard]] Result<void> save(const std::filesystem::path& path) const;
 
  private:
   std::vector<ProfilePlane> planes_;
@@ -66,13 +67,14 @@ class PJRT_EXPORT Profile {
   std::vector<std::string> warnings_;
 };
 
-/// Records the calls that this library makes of plugins, on all threads: what can be seen from the host where a plugin has no
-/// profiler. One recording at a time in a process; it ends with `stop` or with the object.
+/// Records the calls that this library makes of plugins, on all threads: what can be seen from the host where a plugin
+/// has no profiler. One recording at a time in a process; it ends with `stop` or with the object.
 class PJRT_EXPORT HostTimeline {
  public:
   /// FailedPrecondition while another recording is under way.
   static Result<HostTimeline> start();
-  HostTimeline(HostTimeline&& other) noexcept : active_(std::exchange(other.active_, false)), start_ns_(other.start_ns_) {}
+  HostTimeline(HostTimeline&& other) noexcept
+      : active_(std::exchange(other.active_, false)), start_ns_(other.start_ns_) {}
   HostTimeline& operator=(HostTimeline&& other) noexcept;
   ~HostTimeline();
 

@@ -20,6 +20,7 @@ class PJRT_EXPORT Program {
   static Program mlir(std::string code) { return Program("mlir", std::move(code)); }
   /// A serialized HloModuleProto: format "hlo".
   static Program hlo(std::string code) { return Program("hlo", std::move(code)); }
+  /// The same from bytes, which are copied.
   static Program hlo(std::span<const std::byte> code) {
     return hlo(std::string(reinterpret_cast<const char*>(code.data()), code.size()));
   }
@@ -32,8 +33,8 @@ class PJRT_EXPORT Program {
   const std::string& format() const noexcept { return format_; }
   std::string_view code() const noexcept { return *code_; }
 
-  /// The StableHLO version that a portable artifact is stamped with: "1.15.0". A hint, not a gate: newer plugins read older
-  /// artifacts, and older plugins often newer ones.
+  /// The StableHLO version that a portable artifact is stamped with: "1.15.0". A hint, not a gate: newer plugins read
+  /// older artifacts, and older plugins often newer ones.
   std::optional<std::string> stablehlo_version() const;
 
  private:

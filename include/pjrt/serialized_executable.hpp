@@ -15,8 +15,8 @@ namespace pjrt {
 
 /// A compiled program in a form to keep: the plugin's bytes behind a header that says which plugin wrote them.
 ///
-/// Plugins load what other versions of themselves wrote without complaint and then compute wrong numbers, so the bytes alone
-/// are not safe to load. `Client::deserialize` compares the header with its own plugin first.
+/// Plugins load what other versions of themselves wrote without complaint and then compute wrong numbers, so the bytes
+/// alone are not safe to load. `Client::deserialize` compares the header with its own plugin first.
 class PJRT_EXPORT SerializedExecutable {
  public:
   /// Who wrote an executable.
@@ -32,8 +32,10 @@ class PJRT_EXPORT SerializedExecutable {
     friend bool operator==(const Origin&, const Origin&) = default;
   };
 
-  /// Reads header and bytes. InvalidArgument for anything that this library did not write, DataLoss if it is cut off or damaged.
+  /// Reads header and bytes. InvalidArgument for anything that this library did not write, DataLoss if it is cut off or
+  /// damaged.
   static Result<SerializedExecutable> parse(std::span<const std::byte> bytes);
+  /// The same from a file.
   static Result<SerializedExecutable> load(const std::filesystem::path& path);
 
   const Origin& origin() const noexcept { return origin_; }
@@ -41,7 +43,8 @@ class PJRT_EXPORT SerializedExecutable {
   std::span<const std::byte> payload() const noexcept;
   /// Header and payload.
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
-  Result<void> save(const std::filesystem::path& path) const;
+  /// Writes header and payload to a file, whole or not at all.
+  [[nodiscard]] Result<void> save(const std::filesystem::path& path) const;
 
   /// For the library itself.
   SerializedExecutable(Origin origin, std::span<const std::byte> payload);

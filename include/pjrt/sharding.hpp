@@ -13,18 +13,20 @@
 
 namespace pjrt {
 
-/// How an array is cut among the partitions of a program (XLA's OpSharding): whole on every partition, whole on one, or in equal tiles.
-/// The last tile of a dimension that does not divide evenly is padded.
+/// How an array is cut among the partitions of a program (XLA's OpSharding): whole on every partition, whole on one, or
+/// in equal tiles. The last tile of a dimension that does not divide evenly is padded.
 class PJRT_EXPORT Sharding {
  public:
   /// Every partition has the whole array.
   static Sharding replicated();
   /// Only one partition has it.
   static Sharding maximal(std::int64_t partition);
-  /// `tiles[d]` tiles along dimension d (and further, unnamed dimensions over which tiles are replicated); `partitions` are the
-  /// partitions that have the tiles, in row-major order of the tiles. InvalidArgument unless the numbers fit.
-  static Result<Sharding> tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions, std::size_t rank);
-  /// A serialized xla.OpSharding, for an array of `rank` dimensions. Unimplemented for manual, unreduced and unknown ones.
+  /// `tiles[d]` tiles along dimension d (and further, unnamed dimensions over which tiles are replicated); `partitions`
+  /// are the partitions that have the tiles, in row-major order of the tiles. InvalidArgument unless the numbers fit.
+  static Result<Sharding> tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions,
+                                std::size_t rank);
+  /// A serialized xla.OpSharding, for an array of `rank` dimensions. Unimplemented for manual, unreduced and unknown
+  /// ones.
   static Result<Sharding> parse(std::string_view proto, std::size_t rank);
   /// The same from XLA's text: "{replicated}", "{maximal device=0}", "{devices=[2,2]<=[4]}",
   /// "{devices=[2,1,2]0,2,1,3 last_tile_dim_replicate}".

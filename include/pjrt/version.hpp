@@ -19,7 +19,9 @@ struct Version {
 };
 
 /// "0.115".
-inline std::string to_string(Version v) { return std::to_string(v.major) + "." + std::to_string(v.minor); }
+inline std::string to_string(Version v) {
+  return std::to_string(v.major) + "." + std::to_string(v.minor);
+}
 
 /// The API version this library was written against: functions newer than that are not wrapped.
 inline constexpr Version kApiVersion{0, 114};

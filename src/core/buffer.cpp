@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "core/buffer_state.hpp"
-#include "core/checks.hpp"
 #include "core/call.hpp"
+#include "core/checks.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
@@ -17,7 +17,9 @@ namespace fn = abi::fn;
 
 namespace detail {
 
-void retain(BufferState* s) noexcept { s->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(BufferState* s) noexcept {
+  s->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(BufferState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
@@ -27,8 +29,8 @@ BufferState::~BufferState() {
   if (raw != nullptr) call_quietly<fn::PJRT_Buffer_Destroy>(plugin(), {.buffer = raw});
 }
 
-Buffer make_buffer(Ref<ClientState> client, abi::PJRT_Buffer* raw, Shape shape, const DeviceRecord* device, KnownLayout layout,
-                   bool may_be_dynamic) {
+Buffer make_buffer(Ref<ClientState> client, abi::PJRT_Buffer* raw, Shape shape, const DeviceRecord* device,
+                   KnownLayout layout, bool may_be_dynamic) {
   auto* state = new BufferState;
   state->raw = raw;
   state->shape = std::move(shape);
@@ -49,7 +51,8 @@ Buffer make_buffer(Ref<ClientState> client, abi::PJRT_Buffer* raw, Shape shape, 
 Result<void> check_live(const BufferState& state) {
   const char* how = state.consumed.load(std::memory_order_acquire);
   if (how == nullptr) return {};
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer " + pjrt::to_string(state.shape) + " is gone: it was " + how));
+  return std::unexpected(
+      Error(ErrorCode::FailedPrecondition, "the buffer " + pjrt::to_string(state.shape) + " is gone: it was " + how));
 }
 
 Result<BufferState*> live(const Buffer& buffer) {
@@ -63,11 +66,15 @@ Result<void> check_fulfilled(BufferState& state) {
   if (!state.promised) return {};
   const Event ready = Buffer(Ref<BufferState>::share(&state)).ready();
   if (ready.is_ready()) return ready.outcome();
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias " + pjrt::to_string(state.shape) + " has not been fulfilled yet"));
+  return std::unexpected(Error(ErrorCode::FailedPrecondition,
+                               "the alias " + pjrt::to_string(state.shape) + " has not been fulfilled yet"));
 }
 
 Result<std::optional<MemoryLayout>> layout_of(BufferState& state) {
   if (state.layout_known.load(std::memory_order_acquire)) return state.layout;
+  if (state.shape.type == ElementType::Token) {  // plugins abort
+    return std::unexpected(Error(ErrorCode::Unimplemented, "a token has no memory that could have a layout"));
+  }
   const std::lock_guard lock(state.layout_mutex);
   if (!state.layout_known) {
     PJRT_TRY(const auto args, call<fn::PJRT_Buffer_GetMemoryLayout>(state.plugin(), {.buffer = state.raw}));
@@ -86,12 +93,17 @@ const Shape& Buffer::shape() const noexcept {
   return state_ ? state_->shape : nothing;
 }
 
-abi::PJRT_Buffer* Buffer::raw() const noexcept { return state_ ? state_->raw : nullptr; }
+abi::PJRT_Buffer* Buffer::raw() const noexcept {
+  return state_ ? state_->raw : nullptr;
+}
 
-Client Buffer::client() const { return Client(state_->client); }
+Client Buffer::client() const {
+  return Client(state_->client);
+}
 
 Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) {
-  if (raw == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no buffer to adopt: it is null"));
+  if (raw == nullptr)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no buffer to adopt: it is null"));
   const detail::Ref<detail::ClientState>& state = client.state();
   Buffer buffer = detail::make_buffer(state, raw, {}, nullptr, detail::UnknownLayout{}, true);  // owns it from here on
   buffer.state()->promised = true;  // nobody knows where it comes from
@@ -114,7 +126,7 @@ Result<std::vector<std::size_t>> Buffer::dynamic_dimension_indices() const {
 }
 
 Result<MemoryLayout> Buffer::layout() const {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
+  PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_TRY(std::optional<MemoryLayout> special, detail::layout_of(*b));
   if (special) return *std::move(special);
   return Layout::row_major(shape().rank());
@@ -185,32 +197,38 @@ namespace {
 
 /// Checks what plugins do not look at before they copy.
 Result<detail::BufferState*> check_copy(const Buffer& buffer, const detail::Ref<detail::ClientState>& to) {
-  PJRT_TRY(detail::BufferState* b, detail::live(buffer));
+  PJRT_TRY(detail::BufferState * b, detail::live(buffer));
   if (!to) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination was moved from"));
   if (to->plugin != b->client->plugin) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to plugin " + Plugin(b->client->plugin).description() +
-                                                                 ", the destination to plugin " + Plugin(to->plugin).description() +
-                                                                 "; copy through the host"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the buffer belongs to plugin " + Plugin(b->client->plugin).description() +
+                                              ", the destination to plugin " + Plugin(to->plugin).description() +
+                                              "; copy through the host"));
   }
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   if (!special || !b->client->is_cpu) return b;
   PJRT_TRY(const bool honoured, detail::honours_layouts(*b->client));
   if (honoured) return b;
-  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(b->client->plugin).description() +
-                                                             " does not honour layouts: its copies of buffers that are not row-major may come out transposed")
-                             .with_note("to_host and upload copy it through the host"));
+  return std::unexpected(
+      Error(ErrorCode::Unimplemented,
+            "plugin " + Plugin(b->client->plugin).description() +
+                " does not honour layouts: its copies of buffers that are not row-major may come out transposed")
+          .with_note("to_host and upload copy it through the host"));
 }
 
 /// The copy as a handle. Some plugins forget in it which dimensions are dynamic.
-Result<Buffer> make_copy(detail::BufferState& from, const detail::Ref<detail::ClientState>& to, abi::PJRT_Buffer* raw, const detail::DeviceRecord* device) {
+Result<Buffer> make_copy(detail::BufferState& from, const detail::Ref<detail::ClientState>& to, abi::PJRT_Buffer* raw,
+                         const detail::DeviceRecord* device) {
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(from));
   const detail::KnownLayout layout = special ? detail::KnownLayout(detail::UnknownLayout{}) : detail::RowMajor{};
   Buffer copy = detail::make_buffer(to, raw, from.shape, device, layout, from.may_be_dynamic);
   if (!from.may_be_dynamic) return copy;
-  PJRT_TRY(const auto before, detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(from.plugin(), {.buffer = from.raw}));
+  PJRT_TRY(const auto before,
+           detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(from.plugin(), {.buffer = from.raw}));
   PJRT_TRY(const auto after, detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(from.plugin(), {.buffer = raw}));
   if (before.num_dynamic_dims == after.num_dynamic_dims) return copy;
-  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(to->plugin).description() + " loses the dynamic size of " +
+  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(to->plugin).description() +
+                                                             " loses the dynamic size of " +
                                                              pjrt::to_string(from.shape) + " in a copy")
                              .with_note("to_host and upload copy it through the host"));
 }
@@ -218,25 +236,29 @@ Result<Buffer> make_copy(detail::BufferState& from, const detail::Ref<detail::Cl
 }  // namespace
 
 Result<Buffer> Buffer::copy_to_device(const Device& device) const {
-  PJRT_TRY(detail::BufferState* b, check_copy(*this, device.client_state()));
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_CopyToDevice>(b->plugin(), {.buffer = b->raw, .dst_device = device.raw()}));
+  PJRT_TRY(detail::BufferState * b, check_copy(*this, device.client_state()));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Buffer_CopyToDevice>(b->plugin(), {.buffer = b->raw, .dst_device = device.raw()}));
   return make_copy(*b, device.client_state(), args.dst_buffer, device.record());
 }
 
 Result<Buffer> Buffer::copy_to_memory(const Memory& memory) const {
-  PJRT_TRY(detail::BufferState* b, check_copy(*this, memory.client_state()));
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_CopyToMemory>(b->plugin(), {.buffer = b->raw, .dst_memory = memory.raw()}));
+  PJRT_TRY(detail::BufferState * b, check_copy(*this, memory.client_state()));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Buffer_CopyToMemory>(b->plugin(), {.buffer = b->raw, .dst_memory = memory.raw()}));
   return make_copy(*b, memory.client_state(), args.dst_buffer, nullptr);
 }
 
 Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
+  PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_CHECK(detail::check_shape(b->plugin(), shape));
   if (layout) PJRT_CHECK(detail::check_rank(shape, *layout));
   if (b->may_be_dynamic) {
     PJRT_TRY(const std::vector<std::size_t> dynamic, dynamic_dimension_indices());
     if (!dynamic.empty()) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "the size of the buffer " + pjrt::to_string(b->shape) + " is dynamic; what lies behind its elements is no array"));
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "the size of the buffer " + pjrt::to_string(b->shape) +
+                                                " is dynamic; what lies behind its elements is no array"));
     }
   }
   detail::MemoryLayoutC layout_c(layout.value_or(Layout::row_major(shape.rank())));

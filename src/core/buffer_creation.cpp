@@ -19,7 +19,8 @@ namespace fn = abi::fn;
 namespace {
 
 /// The layout asked for, or row-major: some plugins abort, and others never become usable, when none is given.
-Result<Layout> explicit_layout(detail::ClientState& client, const Shape& shape, const std::optional<MemoryLayout>& wanted) {
+Result<Layout> explicit_layout(detail::ClientState& client, const Shape& shape,
+                               const std::optional<MemoryLayout>& wanted) {
   if (!wanted) return Layout::row_major(shape.rank());
   PJRT_CHECK(detail::check_layout_of_new(client, shape, *wanted));
   return std::get<Layout>(*wanted);
@@ -70,8 +71,10 @@ Result<Buffer> Client::create_error_buffer(const Error& error, Shape shape, cons
 Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memory) const {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   if (is_packed(shape.type)) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "an alias of type " + std::string(name(shape.type)) +
-                                                               " could never be fulfilled: C has no words for the layout of elements that share bytes"));
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented,
+              "an alias of type " + std::string(name(shape.type)) +
+                  " could never be fulfilled: C has no words for the layout of elements that share bytes"));
   }
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   Layout layout = Layout::row_major(shape.rank());
@@ -84,7 +87,8 @@ Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memor
   args.shape_element_type = detail::to_c(shape.type);
   args.shape_layout = c_layout.get();
   PJRT_CHECK(detail::call<fn::PJRT_Client_CreateAliasBuffer>(*state_->plugin, args));
-  Buffer alias = detail::make_buffer(state_, args.alias_buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
+  Buffer alias = detail::make_buffer(state_, args.alias_buffer, std::move(shape), placement.record,
+                                     MemoryLayout(std::move(layout)));
   alias.state()->promised = true;
   AliasFulfillment fulfillment(alias.state(), memory, args.fulfill_alias_buffer_cb);
   return AliasBuffer(std::move(alias), std::move(fulfillment));
@@ -108,33 +112,40 @@ Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* er
 }
 
 Result<void> AliasFulfillment::fulfill(Buffer&& buffer) {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
-  PJRT_TRY(detail::BufferState* b, detail::live(buffer));
+  if (raw_ == nullptr)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
+  PJRT_TRY(detail::BufferState * b, detail::live(buffer));
   if (!(b->client == memory_.client_state())) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer belongs to another client than the alias"));
   }
-  if (b == alias_.get()) return std::unexpected(Error(ErrorCode::InvalidArgument, "an alias cannot be fulfilled with itself"));
+  if (b == alias_.get())
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "an alias cannot be fulfilled with itself"));
   if (b->shape != alias_->shape) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer is " + to_string(b->shape) + ", the alias " + to_string(alias_->shape)));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "the buffer is " + to_string(b->shape) + ", the alias " + to_string(alias_->shape)));
   }
   PJRT_TRY(const Memory memory, buffer.memory());
   if (!(memory == memory_)) {  // older plugins would not notice
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer lies in memory " + memory.to_string() + ", the alias in " + memory_.to_string()));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer lies in memory " + memory.to_string() +
+                                                                 ", the alias in " + memory_.to_string()));
   }
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   if (special) return std::unexpected(Error(ErrorCode::InvalidArgument, "the alias is row-major, the buffer is not"));
   if (b->read_only_memory != nullptr) {
     const Result<std::uintptr_t> address = buffer.unsafe_pointer();
     if (address && *address == reinterpret_cast<std::uintptr_t>(b->read_only_memory)) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer lies in host memory that may not be written, and an alias may be donated")
-                                 .with_note("copy_to_memory gives a copy that can fulfil it; so does upload"));
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument,
+                "the buffer lies in host memory that may not be written, and an alias may be donated")
+              .with_note("copy_to_memory gives a copy that can fulfil it; so does upload"));
     }
   }
   return detail::consume(*b, "used to fulfil an alias", [&] { return tell(b, nullptr); });
 }
 
 Result<void> AliasFulfillment::fail(const Error& error) {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
+  if (raw_ == nullptr)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
   const Result<void> told = tell(nullptr, &error);
   if (!told && told.error().code() != error.code()) return told;  // plugins answer with the error they were told
   return {};
@@ -153,8 +164,8 @@ AliasFulfillment::~AliasFulfillment() {
   (void)tell(nullptr, &abandoned);
 }
 
-Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options, std::function<void()> on_delete,
-                                                    std::intptr_t stream) const {
+Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options,
+                                                    std::function<void()> on_delete, std::intptr_t stream) const {
   struct Deleter {
     std::function<void()> callback;
     ~Deleter() {
@@ -167,7 +178,8 @@ Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape 
   PJRT_TRY(const detail::Placement placement, detail::place(state_, options.device, options.memory));
   PJRT_TRY(Layout layout, explicit_layout(*state_, shape, options.layout));
   if (device_pointer == nullptr && element_count(shape.dims) != 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the address of the device memory for " + to_string(shape) + " is null"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the address of the device memory for " + to_string(shape) + " is null"));
   }
   if (state_->is_cpu && stream != 0) {
     return std::unexpected(Error(ErrorCode::Unimplemented, "CPU plugins have no streams"));

@@ -64,7 +64,8 @@ Result<Plan> plan_download(detail::BufferState& b) {
   return plan;
 }
 
-Result<abi::PJRT_Event*> start_download(detail::BufferState& b, const std::optional<Layout>& host_layout, void* out, std::size_t size) {
+Result<abi::PJRT_Event*> start_download(detail::BufferState& b, const std::optional<Layout>& host_layout, void* out,
+                                        std::size_t size) {
   std::optional<detail::MemoryLayoutC> layout;
   if (host_layout) layout.emplace(*host_layout);
   abi::PJRT_Buffer_ToHostBuffer_Args args{};
@@ -90,19 +91,22 @@ Dimensions strides_of(const Shape& shape, const Layout& layout) {
 
 Result<void> download(detail::BufferState& b, const Plan& plan, std::span<std::byte> out) {
   if (!plan.reorder_from) {
-    PJRT_TRY(abi::PJRT_Event* event, start_download(b, plan.host_layout, out.data(), out.size()));
+    PJRT_TRY(abi::PJRT_Event * event, start_download(b, plan.host_layout, out.data(), out.size()));
     return await_and_destroy(b.plugin(), event);
   }
   PJRT_TRY(HostBuffer as_it_lies, HostBuffer::allocate(plan.shape));
   const std::span<std::byte> bytes = as_it_lies.mutable_bytes();
-  PJRT_TRY(abi::PJRT_Event* event, start_download(b, std::nullopt, bytes.data(), bytes.size()));
+  PJRT_TRY(abi::PJRT_Event * event, start_download(b, std::nullopt, bytes.data(), bytes.size()));
   PJRT_CHECK(await_and_destroy(b.plugin(), event));
-  PJRT_TRY(const HostView view, HostView::strided(bytes.data(), plan.shape, strides_of(plan.shape, *plan.reorder_from)));
+  PJRT_TRY(const HostView view,
+           HostView::strided(bytes.data(), plan.shape, strides_of(plan.shape, *plan.reorder_from)));
   view.copy_to(out.data());
   return {};
 }
 
-std::unexpected<Error> moved_from() { return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from")); }
+std::unexpected<Error> moved_from() {
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from"));
+}
 
 }  // namespace
 
@@ -124,7 +128,7 @@ Future<HostBuffer> Buffer::to_host_async() const {
       return Future<HostBuffer>(Event::ready(), std::move(host));
     }
     const std::span<std::byte> out = host.mutable_bytes();
-    PJRT_TRY(abi::PJRT_Event* event, start_download(*state_, plan.host_layout, out.data(), out.size()));
+    PJRT_TRY(abi::PJRT_Event * event, start_download(*state_, plan.host_layout, out.data(), out.size()));
     return Future<HostBuffer>(detail::make_event(state_->plugin(), state_->client, event), std::move(host));
   };
   Result<Future<HostBuffer>> future = start();
@@ -135,13 +139,15 @@ Future<HostBuffer> Buffer::to_host_async() const {
 Result<void> Buffer::copy_to_host(std::span<std::byte> out, ElementType type) const {
   if (!state_) return moved_from();
   if (type != this->type()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer holds " + std::string(name(this->type())) + ", not " + std::string(name(type))));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer holds " + std::string(name(this->type())) +
+                                                                 ", not " + std::string(name(type))));
   }
   PJRT_TRY(const Plan plan, plan_download(*state_));
   const std::int64_t wanted = host_byte_size(plan.shape).value_or(-1);
   if (static_cast<std::int64_t>(out.size()) != wanted) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, pjrt::to_string(plan.shape) + " has " + std::to_string(wanted) +
-                                                                 " bytes, the destination " + std::to_string(out.size())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, pjrt::to_string(plan.shape) + " has " +
+                                                                 std::to_string(wanted) + " bytes, the destination " +
+                                                                 std::to_string(out.size())));
   }
   std::byte nothing{};  // a null destination would ask for the size
   return download(*state_, plan, out.empty() ? std::span(&nothing, 0) : out);
@@ -152,7 +158,8 @@ namespace {
 Event start_raw_copy(const detail::BufferState& b, std::span<std::byte> out, std::int64_t offset) {
   if (auto ok = detail::check_live(b); !ok) return Event::ready(std::move(ok));
   auto args = detail::call<fn::PJRT_Buffer_CopyRawToHost>(
-      b.plugin(), {.buffer = b.raw, .dst = out.data(), .offset = offset, .transfer_size = static_cast<std::int64_t>(out.size())});
+      b.plugin(),
+      {.buffer = b.raw, .dst = out.data(), .offset = offset, .transfer_size = static_cast<std::int64_t>(out.size())});
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
   return detail::make_event(b.plugin(), b.client, args->event);
 }
@@ -179,7 +186,8 @@ struct RawCopy::Pending {
   void (*callback)(abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args*);
 };
 
-RawCopy::RawCopy(Event event, std::unique_ptr<Pending> pending) noexcept : event_(std::move(event)), pending_(std::move(pending)) {}
+RawCopy::RawCopy(Event event, std::unique_ptr<Pending> pending) noexcept
+    : event_(std::move(event)), pending_(std::move(pending)) {}
 RawCopy::RawCopy(RawCopy&&) noexcept = default;
 RawCopy& RawCopy::operator=(RawCopy&& other) noexcept {
   std::swap(event_, other.event_);
@@ -210,23 +218,28 @@ void RawCopy::tell(void* out, const Error* error) noexcept {
 }
 
 Result<void> RawCopy::provide(std::span<std::byte> out) {
-  if (pending_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
+  if (pending_ == nullptr)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
   if (static_cast<std::int64_t>(out.size()) != pending_->size) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the raw copy is of " + std::to_string(pending_->size) +
-                                                                 " bytes, the destination has " + std::to_string(out.size())));
+                                                                 " bytes, the destination has " +
+                                                                 std::to_string(out.size())));
   }
   tell(out.data(), nullptr);
   return {};
 }
 
 Result<void> RawCopy::fail(const Error& error) {
-  if (pending_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
+  if (pending_ == nullptr)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
   tell(nullptr, &error);
   return {};
 }
 
 Result<RawCopy> Buffer::copy_raw_to_host_future(std::int64_t size, std::int64_t offset) const {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
+  PJRT_TRY(detail::BufferState * b, detail::live(*this));
+  if (size < 0)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a raw copy of " + std::to_string(size) + " bytes"));
   auto pending = std::make_unique<RawCopy::Pending>();
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_CopyRawToHostFuture>(
                                 b->plugin(), {.buffer = b->raw, .offset = offset, .transfer_size = size}));

@@ -13,7 +13,7 @@ namespace pjrt {
 namespace fn = abi::fn;
 
 Result<ExternalReference> Buffer::external_reference() const {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
+  PJRT_TRY(detail::BufferState * b, detail::live(*this));
   if (b->promised) PJRT_CHECK(ready().await());
   const std::lock_guard lock(b->references_mutex);
   PJRT_CHECK(detail::check_live(*b));
@@ -50,16 +50,20 @@ ExternalReference& ExternalReference::operator=(ExternalReference&& other) noexc
   return *this;
 }
 
-ExternalReference::~ExternalReference() { drop(); }
+ExternalReference::~ExternalReference() {
+  drop();
+}
 
 Result<std::pair<ExternalReference, const void*>> detail::view_in_place(const Buffer& buffer, ElementType type) {
-  PJRT_TRY(BufferState* b, live(buffer));
+  PJRT_TRY(BufferState * b, live(buffer));
   if (type != b->shape.type) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer holds " + std::string(name(b->shape.type)) + ", not " + std::string(name(type))));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer holds " + std::string(name(b->shape.type)) +
+                                                                 ", not " + std::string(name(type))));
   }
   PJRT_TRY(const bool on_cpu, buffer.is_on_cpu());
   const auto refuse = [](std::string why) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "the buffer cannot be looked at in place: " + std::move(why)).with_note("to_host copies it"));
+    return std::unexpected(Error(ErrorCode::Unimplemented, "the buffer cannot be looked at in place: " + std::move(why))
+                               .with_note("to_host copies it"));
   };
   if (!on_cpu) return refuse("its memory is not the host's");
   if (is_packed(type)) return refuse("elements of " + std::string(name(type)) + " share bytes on the device");
@@ -89,7 +93,8 @@ ControlDependency& ControlDependency::operator=(ControlDependency&& other) noexc
 }
 
 ControlDependency::~ControlDependency() {
-  if (pending_ != nullptr) tell(std::unexpected(Error(ErrorCode::Cancelled, "the control dependency was dropped before it was resolved")));
+  if (pending_ != nullptr)
+    tell(std::unexpected(Error(ErrorCode::Cancelled, "the control dependency was dropped before it was resolved")));
 }
 
 void ControlDependency::tell(const Result<void>& outcome) noexcept {
@@ -108,13 +113,14 @@ void ControlDependency::tell(const Result<void>& outcome) noexcept {
 }
 
 Result<void> ControlDependency::resolve(Result<void> outcome) {
-  if (pending_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the control dependency has been resolved already"));
+  if (pending_ == nullptr)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the control dependency has been resolved already"));
   tell(outcome);
   return {};
 }
 
 Result<DonatedBuffer> Buffer::donate_with_control_dependency() && {
-  PJRT_TRY(detail::BufferState* b, detail::live(*this));
+  PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   auto pending = std::make_unique<ControlDependency::Pending>();
   PJRT_TRY(const auto args, detail::consume(*b, "donated with a control dependency", [&] {
@@ -125,7 +131,8 @@ Result<DonatedBuffer> Buffer::donate_with_control_dependency() && {
   pending->callback = args.dependency_ready_callback;
   detail::KnownLayout layout = detail::RowMajor{};
   if (special) layout = *special;
-  Buffer donated = detail::make_buffer(b->client, args.out_buffer, b->shape, b->device, std::move(layout), b->may_be_dynamic);
+  Buffer donated =
+      detail::make_buffer(b->client, args.out_buffer, b->shape, b->device, std::move(layout), b->may_be_dynamic);
   donated.state()->promised = b->promised;
   donated.state()->read_only_memory = b->read_only_memory;
   return DonatedBuffer(std::move(donated), ControlDependency(std::move(pending)));

@@ -6,11 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "core/lent_error.hpp"
+
 namespace pjrt::detail {
 namespace {
 
 std::string version_note(const PluginState& plugin) {
   return "plugin " + Plugin(&plugin).description() + " has " + to_string(plugin.version);
+}
+
+void destroy(const PluginState& plugin, abi::PJRT_Error* error) {
+  abi::PJRT_Error_Destroy_Args args{};
+  args.struct_size = abi::struct_size<abi::PJRT_Error_Destroy_Args>;
+  args.error = error;
+  plugin.api.PJRT_Error_Destroy(&args);
 }
 
 std::vector<ErrorPayload> payloads_of(const PluginState& plugin, const abi::PJRT_Error* error) {
@@ -20,7 +29,8 @@ std::vector<ErrorPayload> payloads_of(const PluginState& plugin, const abi::PJRT
   args.error = error;
   args.user_arg = &payloads;
   args.visitor = [](const char* key, size_t key_size, const char* value, size_t value_size, void* user) {
-    static_cast<std::vector<ErrorPayload>*>(user)->push_back({std::string(key, key_size), std::string(value, value_size)});
+    static_cast<std::vector<ErrorPayload>*>(user)->push_back(
+        {std::string(key, key_size), std::string(value, value_size)});
   };
   if (plugin.api.PJRT_Error_ForEachPayload == nullptr) return payloads;
   if (abi::PJRT_Error* second = plugin.api.PJRT_Error_ForEachPayload(&args); second != nullptr) {
@@ -29,44 +39,45 @@ std::vector<ErrorPayload> payloads_of(const PluginState& plugin, const abi::PJRT
   return payloads;
 }
 
-}  // namespace
-
-Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) {
-  abi::PJRT_Error_Message_Args text{};
-  text.struct_size = abi::struct_size<abi::PJRT_Error_Message_Args>;
-  text.error = error;
-  plugin.api.PJRT_Error_Message(&text);
-
+ErrorCode code_of(const PluginState& plugin, const abi::PJRT_Error* error) {
   abi::PJRT_Error_GetCode_Args code{};
   code.struct_size = abi::struct_size<abi::PJRT_Error_GetCode_Args>;
   code.error = error;
   code.code = abi::PJRT_Error_Code_UNKNOWN;
-  if (abi::PJRT_Error* second = plugin.api.PJRT_Error_GetCode(&code); second != nullptr) {
-    abi::PJRT_Error_Destroy_Args destroy{};
-    destroy.struct_size = abi::struct_size<abi::PJRT_Error_Destroy_Args>;
-    destroy.error = second;
-    plugin.api.PJRT_Error_Destroy(&destroy);
-  }
+  if (abi::PJRT_Error* second = plugin.api.PJRT_Error_GetCode(&code); second != nullptr) destroy(plugin, second);
+  return static_cast<ErrorCode>(code.code);
+}
 
-  Error result(static_cast<ErrorCode>(code.code),
+Error read_error(const PluginState& plugin, const abi::PJRT_Error* error, std::string_view function) {
+  abi::PJRT_Error_Message_Args text{};
+  text.struct_size = abi::struct_size<abi::PJRT_Error_Message_Args>;
+  text.error = error;
+  plugin.api.PJRT_Error_Message(&text);
+  Error result(code_of(plugin, error),
                text.message != nullptr ? std::string(text.message, text.message_size) : std::string());
   std::vector<ErrorPayload> payloads = payloads_of(plugin, error);
-
-  abi::PJRT_Error_Destroy_Args destroy{};
-  destroy.struct_size = abi::struct_size<abi::PJRT_Error_Destroy_Args>;
-  destroy.error = error;
-  plugin.api.PJRT_Error_Destroy(&destroy);
-
   if (!payloads.empty()) result = std::move(result).with_payloads(std::move(payloads));
   return std::move(result).with_function(function);
 }
 
+}  // namespace
+
+Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) {
+  Error result = read_error(plugin, error, function);
+  destroy(plugin, error);
+  return result;
+}
+
+Result<void> outcome_of_lent(const PluginState& plugin, const abi::PJRT_Error* error, std::string_view function) {
+  if (error == nullptr || code_of(plugin, error) == ErrorCode::Ok) return {};
+  return std::unexpected(read_error(plugin, error, function));
+}
+
 std::size_t wanted_size(const Error& error, std::size_t sent) {
-  constexpr std::string_view kExpected = "expected ";
+  constexpr std::string_view kExpected = "size: expected ";  // the words before may be "Unexpected X_Args"
   const std::string_view text = error.message();
-  if (error.code() != ErrorCode::InvalidArgument || text.find("size") == std::string_view::npos) return 0;
   const std::size_t at = text.find(kExpected);
-  if (at == std::string_view::npos) return 0;
+  if (error.code() != ErrorCode::InvalidArgument || at == std::string_view::npos) return 0;
   std::size_t wanted = 0;
   std::from_chars(text.data() + at + kExpected.size(), text.data() + text.size(), wanted);
   return wanted > sent ? wanted : 0;
@@ -82,7 +93,8 @@ Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noe
   } catch (...) {
   }
 #endif
-  return Error(ErrorCode::Internal, "plugin " + Plugin(&plugin).description() + " threw a C++ exception: " + what).with_function(function);
+  return Error(ErrorCode::Internal, "plugin " + Plugin(&plugin).description() + " threw a C++ exception: " + what)
+      .with_function(function);
 }
 
 Error absent_function(const PluginState& plugin, const abi::CoreFunction& function) {
@@ -109,12 +121,13 @@ Result<void> refuse_newer_fields(const PluginState& plugin, const void* args, st
   const auto* bytes = static_cast<const unsigned char*>(args);
   for (const abi::NewerField& field : fields) {
     if (plugin.version.minor >= field.since_minor) continue;
-    const bool set = std::any_of(bytes + field.offset, bytes + field.offset + field.size, [](unsigned char b) { return b != 0; });
+    const bool set =
+        std::any_of(bytes + field.offset, bytes + field.offset + field.size, [](unsigned char b) { return b != 0; });
     if (!set) continue;
-    return std::unexpected(Error(ErrorCode::Unimplemented, std::string(function) + ": '" + field.name + "' needs PJRT API " +
-                                                               to_string(Version{0, field.since_minor}) + "; " +
-                                                               version_note(plugin))
-                               .with_function(function));
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented, std::string(function) + ": '" + field.name + "' needs PJRT API " +
+                                            to_string(Version{0, field.since_minor}) + "; " + version_note(plugin))
+            .with_function(function));
   }
   return {};
 }

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstring>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -36,8 +38,8 @@ Result<void> check_newer_fields(const PluginState& plugin, const Struct& s, std:
 /// What came out of a plugin's function as a C++ exception: to be called in a catch block.
 Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noexcept;
 
-/// Runs a plugin's function. Some let exceptions out that belong inside (CPU 0.81 does for f4e2m1fn in a compilation); the
-/// process need not end for that.
+/// Runs a plugin's function. Some let exceptions out that belong inside (CPU 0.81 does for f4e2m1fn in a compilation);
+/// the process need not end for that.
 template <class Call>
 Result<void> guarded(const PluginState& plugin, std::string_view function, Call&& run) {
 #if defined(__cpp_exceptions)
@@ -51,15 +53,16 @@ Result<void> guarded(const PluginState& plugin, std::string_view function, Call&
 #endif
 }
 
-/// Calls `F` with `args`: fills in struct_size, checks that the plugin has the function and reads every field that is set,
-/// and turns the error into a value.
+/// Calls `F` with `args`: fills in struct_size, checks that the plugin has the function and reads every field that is
+/// set, and turns the error into a value.
 template <class F>
 Result<void> call(const PluginState& plugin, typename F::Args& args) {
   using Args = typename F::Args;
   static_assert(abi::struct_size<Args> != 0);
   args.struct_size = abi::struct_size<Args>;
   const auto function = plugin.api.*F::slot;
-  if (function == nullptr) [[unlikely]] return std::unexpected(absent_function(plugin, F::info));
+  if (function == nullptr) [[unlikely]]
+    return std::unexpected(absent_function(plugin, F::info));
   if constexpr (abi::kNewestField<Args> > 0) {
     if (plugin.version.minor < abi::kNewestField<Args>) [[unlikely]] {
       if (auto ok = refuse_newer_fields(plugin, &args, abi::newer_fields<Args>, F::info.name); !ok) return ok;
@@ -78,8 +81,8 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
   });
 }
 
-/// The same for arguments written at the call: `call<fn::PJRT_Client_PlatformName>(plugin, {.client = c})` gives them back
-/// with what the plugin wrote.
+/// The same for arguments written at the call: `call<fn::PJRT_Client_PlatformName>(plugin, {.client = c})` gives them
+/// back with what the plugin wrote.
 template <class F>
 Result<typename F::Args> call(const PluginState& plugin, typename F::Args&& args) {
   if (auto ok = call<F>(plugin, args); !ok) return std::unexpected(std::move(ok).error());
@@ -93,25 +96,28 @@ struct Padded {
   std::byte zeros[64] = {};
 };
 
-/// The size that a refusal of arguments asks for, "Unexpected X size: expected N, got M"; 0 if it is none or asks for less.
+/// The size that a refusal of arguments asks for, "Unexpected X size: expected N, got M"; 0 if it is none or asks for
+/// less.
 std::size_t wanted_size(const Error& error, std::size_t sent);
 
-/// As `call`, for a function of an extension. Arguments of extensions grow between versions without notice: they are handed over
-/// with zeros behind them, and a refusal that names a larger size is answered once with that size.
+/// As `call`, for a function of an extension. Arguments of extensions grow between versions without notice: they are
+/// handed over with zeros behind them, and a refusal that names a larger size is answered once with that size.
 template <class F>
 Result<void> call_extension(const PluginState& plugin, typename F::Args& args) {
   using Args = typename F::Args;
   using Extension = typename F::Extension;
   const auto* extension = plugin.extension<Extension>(abi::extension_type_of<Extension>);
   const auto function = extension != nullptr ? extension->*F::slot : nullptr;
-  if (function == nullptr) [[unlikely]] return std::unexpected(absent_function(plugin, abi::extension_type_of<Extension>, F::info));
+  if (function == nullptr) [[unlikely]]
+    return std::unexpected(absent_function(plugin, abi::extension_type_of<Extension>, F::info));
   Padded<Args> padded;
   padded.args = args;
   const auto attempt = [&](std::size_t size) {
     if constexpr (abi::struct_size<Args> != 0) padded.args.struct_size = size;
     return guarded(plugin, F::info.function, [&]() -> Result<void> {
       if constexpr (F::fallible) {
-        if (abi::PJRT_Error* error = function(&padded.args); error != nullptr) return std::unexpected(take_error(plugin, error, F::info.function));
+        if (abi::PJRT_Error* error = function(&padded.args); error != nullptr)
+          return std::unexpected(take_error(plugin, error, F::info.function));
       } else {
         function(&padded.args);
       }
@@ -132,6 +138,23 @@ template <class F>
 Result<typename F::Args> call_extension(const PluginState& plugin, typename F::Args&& args) {
   if (auto ok = call_extension<F>(plugin, args); !ok) return std::unexpected(std::move(ok).error());
   return args;
+}
+
+/// An array that function `F` of the plugin gave: Internal if it is null and said not to be empty.
+template <class F, class T>
+Result<std::span<T>> given(T* data, std::size_t size) {
+  if (data != nullptr || size == 0) return std::span<T>(data, size);
+  return std::unexpected(
+      Error(ErrorCode::Internal, "the plugin gives " + std::to_string(size) + " elements, and a null array of them")
+          .with_function(F::info.name));
+}
+
+/// A handle that function `F` of the plugin gave: Internal if it is null.
+template <class F, class T>
+Result<T*> given(T* handle) {
+  if (handle != nullptr) return handle;
+  return std::unexpected(
+      Error(ErrorCode::Internal, "the plugin says that it succeeded, and gives null").with_function(F::info.name));
 }
 
 /// For destructors: what fails is dropped, for there is nobody to tell.

@@ -7,12 +7,15 @@ namespace pjrt::detail {
 
 Result<void> check_element_type(const PluginState& plugin, ElementType type) {
   if (host_size(type) == 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "an array cannot have elements of type " + std::string(name(type))));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "an array cannot have elements of type " + std::string(name(type))));
   }
   const Version since{0, abi::since_minor(to_c(type))};
   if (plugin.version < since) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "element type " + std::string(name(type)) + " needs PJRT API " + to_string(since) +
-                                                               "; plugin " + Plugin(&plugin).description() + " has " + to_string(plugin.version)));
+    return std::unexpected(Error(ErrorCode::Unimplemented, "element type " + std::string(name(type)) +
+                                                               " needs PJRT API " + to_string(since) + "; plugin " +
+                                                               Plugin(&plugin).description() + " has " +
+                                                               to_string(plugin.version)));
   }
   return {};
 }
@@ -27,7 +30,8 @@ Result<void> check_shape(const PluginState& plugin, const Shape& shape) {
 
 Result<void> check_rank(const Shape& shape, const Layout& layout) {
   if (layout.rank() == shape.rank()) return {};
-  return std::unexpected(Error(ErrorCode::InvalidArgument, "layout " + to_string(layout) + " for an array of shape " + to_string(shape)));
+  return std::unexpected(
+      Error(ErrorCode::InvalidArgument, "layout " + to_string(layout) + " for an array of shape " + to_string(shape)));
 }
 
 }  // namespace pjrt::detail

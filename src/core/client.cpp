@@ -16,7 +16,9 @@ namespace pjrt {
 
 namespace fn = abi::fn;
 
-Result<NamedValue> parse_client_option(std::string_view text) { return detail::parse_option(text); }
+Result<NamedValue> parse_client_option(std::string_view text) {
+  return detail::parse_option(text);
+}
 
 Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options) {
   PJRT_TRY(const NamedValues checked, detail::check_client_options(options.options));
@@ -35,52 +37,75 @@ Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options
     }
   }
   PJRT_CHECK(detail::call<fn::PJRT_Client_Create>(plugin.state(), args));
-  PJRT_TRY(detail::Ref<detail::ClientState> state, detail::make_client_state(plugin.state(), args.client, options.key_value_store));
+  PJRT_CHECK(detail::given<fn::PJRT_Client_Create>(args.client));
+  PJRT_TRY(detail::Ref<detail::ClientState> state,
+           detail::make_client_state(plugin.state(), args.client, options.key_value_store));
   PJRT_CHECK(detail::refuse_ignored_options(*state, checked));
   return Client(std::move(state));
 }
 
-Plugin Client::plugin() const noexcept { return Plugin(state_->plugin); }
-const std::string& Client::platform_name() const noexcept { return state_->platform_name; }
-const std::string& Client::platform_version() const noexcept { return state_->platform_version; }
-int Client::process_index() const noexcept { return state_->process_index; }
-abi::PJRT_Client* Client::raw() const noexcept { return state_->raw; }
+Plugin Client::plugin() const noexcept {
+  return Plugin(state_->plugin);
+}
+const std::string& Client::platform_name() const noexcept {
+  return state_->platform_name;
+}
+const std::string& Client::platform_version() const noexcept {
+  return state_->platform_version;
+}
+int Client::process_index() const noexcept {
+  return state_->process_index;
+}
+abi::PJRT_Client* Client::raw() const noexcept {
+  return state_->raw;
+}
 
-Devices Client::devices() const noexcept { return {state_, state_->devices}; }
-Devices Client::addressable_devices() const noexcept { return {state_, state_->addressable_devices}; }
-Memories Client::memories() const noexcept { return {state_, state_->memories}; }
+Devices Client::devices() const noexcept {
+  return {state_, state_->devices};
+}
+Devices Client::addressable_devices() const noexcept {
+  return {state_, state_->addressable_devices};
+}
+Memories Client::memories() const noexcept {
+  return {state_, state_->memories};
+}
 
 Result<Device> Client::lookup_device(GlobalDeviceId id) const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_LookupDevice>(*state_->plugin, {.client = state_->raw, .id = id}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Client_LookupDevice>(*state_->plugin, {.client = state_->raw, .id = id}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*state_, args.device));
   return Device(state_, record);
 }
 
 Result<Device> Client::lookup_addressable_device(LocalHardwareId id) const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_LookupAddressableDevice>(*state_->plugin, {.client = state_->raw, .local_hardware_id = id}));
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_LookupAddressableDevice>(
+                                *state_->plugin, {.client = state_->raw, .local_hardware_id = id}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*state_, args.addressable_device));
   return Device(state_, record);
 }
 
 Result<Topology> Client::topology() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_TopologyDescription>(*state_->plugin, {.client = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Client_TopologyDescription>(*state_->plugin, {.client = state_->raw}));
   return detail::borrow_topology(state_, args.topology);
 }
 
 Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int num_partitions) const {
   if (num_replicas < 1 || num_partitions < 1) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "a device assignment has at least one replica and one partition"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "a device assignment has at least one replica and one partition"));
   }
   const std::int64_t count = std::int64_t{num_replicas} * num_partitions;
   if (count > INT_MAX) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "there are not " + std::to_string(count) + " device ids"));
   }
   std::vector<int> ids(static_cast<std::size_t>(count));
-  PJRT_CHECK(detail::call<fn::PJRT_Client_DefaultDeviceAssignment>(*state_->plugin, {.client = state_->raw,
-                                                                                     .num_replicas = num_replicas,
-                                                                                     .num_partitions = num_partitions,
-                                                                                     .default_assignment_size = ids.size(),
-                                                                                     .default_assignment = ids.data()}));
+  PJRT_CHECK(
+      detail::call<fn::PJRT_Client_DefaultDeviceAssignment>(*state_->plugin, {.client = state_->raw,
+                                                                              .num_replicas = num_replicas,
+                                                                              .num_partitions = num_partitions,
+                                                                              .default_assignment_size = ids.size(),
+                                                                              .default_assignment = ids.data()}));
   return DeviceAssignment::create(num_replicas, num_partitions, {ids.begin(), ids.end()});
 }
 
@@ -89,7 +114,8 @@ Result<void> Client::update_global_process_info(std::span<const ProcessInfo> pro
   for (const ProcessInfo& p : processes) {
     if (p.state < ProcessInfo::State::Unspecified || p.state > ProcessInfo::State::Error) {  // plugins abort
       return std::unexpected(Error(ErrorCode::InvalidArgument, "task " + std::to_string(p.task_id) + " is in state " +
-                                                                   std::to_string(std::to_underlying(p.state)) + ", which there is not"));
+                                                                   std::to_string(std::to_underlying(p.state)) +
+                                                                   ", which there is not"));
     }
     abi::PJRT_ProcessInfo& info = infos.emplace_back();
     info.struct_size = abi::struct_size<abi::PJRT_ProcessInfo>;
@@ -108,7 +134,8 @@ Result<void> Client::update_global_process_info(std::span<const ProcessInfo> pro
 }
 
 Result<DmaMapping> Client::dma_map(std::span<std::byte> memory) const {
-  PJRT_CHECK(detail::call<fn::PJRT_Client_DmaMap>(*state_->plugin, {.client = state_->raw, .data = memory.data(), .size = memory.size()}));
+  PJRT_CHECK(detail::call<fn::PJRT_Client_DmaMap>(
+      *state_->plugin, {.client = state_->raw, .data = memory.data(), .size = memory.size()}));
   return DmaMapping(state_, memory);
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -27,11 +28,12 @@ struct KnownOption {
 };
 
 constexpr std::string_view kCpuDeviceCount = "cpu_device_count";
+constexpr std::int64_t kCpuDeviceIds = 2048;  // of a process: they are 2048 * process_id + i
 
 constexpr KnownOption kKnown[] = {
-    {kCpuDeviceCount, Kind::Int64, {1, INT32_MAX}},
+    {kCpuDeviceCount, Kind::Int64, {1, kCpuDeviceIds}},  // plugins abort when they cannot start a thread for each
     {"asynchronous", Kind::Bool},
-    {"process_id", Kind::Int64, {0, INT32_MAX / 2048}},  // device ids are 2048 * process_id + i
+    {"process_id", Kind::Int64, {0, INT32_MAX / kCpuDeviceIds}},
     {"platform_name", Kind::String},
     {"allocator", Kind::String},
     {"memory_fraction", Kind::Float},
@@ -49,6 +51,15 @@ constexpr KnownOption kKnown[] = {
     {"max_inflight_computations", Kind::Int64},
 };
 
+/// CUDA's first, then libtpu's.
+constexpr KnownOption kKnownOfTopologies[] = {
+    {"topology", Kind::String},
+    {"target_config", Kind::String},
+    {"host_target_machine_options", Kind::String},
+    {"chips_per_host_bounds", Kind::Int64List},
+    {"num_slices", Kind::Int64, {1, INT32_MAX}},
+};
+
 constexpr Version kCpuPluginsCheckNames{0, 107};  // 0.106 knows one option and ignores others, 0.115 refuses them
 
 std::string_view kind_text(Kind kind) {
@@ -56,27 +67,39 @@ std::string_view kind_text(Kind kind) {
   return kTexts[std::to_underlying(kind)];
 }
 
-}  // namespace
-
-Result<NamedValues> check_client_options(const NamedValues& options) {
+/// `what`: "client option".
+Result<NamedValues> check(const NamedValues& options, std::span<const KnownOption> all_known, std::string_view what) {
+  const auto refuse = [what](const NamedValue& option, const std::string& why) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, std::string(what) + " '" + option.name + "' " + why));
+  };
   NamedValues checked;
   for (const NamedValue& option : options) {
-    const auto* known = std::ranges::find(kKnown, option.name, &KnownOption::name);
+    const auto known = std::ranges::find(all_known, option.name, &KnownOption::name);
     Value value = option.value;
-    if (known != std::end(kKnown)) {
+    if (known != all_known.end()) {
       if (known->kind == Kind::Float && value.int64() != nullptr) value = static_cast<float>(*value.int64());
       if (value.variant().index() != static_cast<std::size_t>(known->kind)) {
-        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + option.name + "' takes " + std::string(kind_text(known->kind)) +
-                                                                     ", not " + to_string(value) + " (" + std::string(kind_name(value)) + ")"));
+        return refuse(option, "takes " + std::string(kind_text(known->kind)) + ", not " + to_string(value) + " (" +
+                                  std::string(kind_name(value)) + ")");
       }
       if (const std::int64_t* i = value.int64(); i != nullptr && (*i < known->range.least || *i > known->range.most)) {
-        return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + option.name + "' is " + to_string(value) + "; it lies between " +
-                                                                     std::to_string(known->range.least) + " and " + std::to_string(known->range.most)));
+        return refuse(option, "is " + to_string(value) + "; it lies between " + std::to_string(known->range.least) +
+                                  " and " + std::to_string(known->range.most));
       }
     }
     checked.add(option.name, std::move(value));
   }
   return checked;
+}
+
+}  // namespace
+
+Result<NamedValues> check_client_options(const NamedValues& options) {
+  return check(options, kKnown, "client option");
+}
+
+Result<NamedValues> check_topology_options(const NamedValues& options) {
+  return check(options, kKnownOfTopologies, "topology option");
 }
 
 namespace {
@@ -90,7 +113,8 @@ std::optional<T> number(std::string_view text) {
 
 std::optional<Value> parse_value(std::string_view text, Kind kind) {
   switch (kind) {
-    case Kind::String: return Value(text);
+    case Kind::String:
+      return Value(text);
     case Kind::Bool:
       if (text == "true" || text == "1") return Value(true);
       if (text == "false" || text == "0") return Value(false);
@@ -130,7 +154,8 @@ Kind guess(std::string_view text) {
 Result<NamedValue> parse_option(std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == 0 || equals == std::string_view::npos) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + std::string(text) + "' is not of the form name=value"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "client option '" + std::string(text) + "' is not of the form name=value"));
   }
   const std::string_view name = text.substr(0, equals);
   const std::string_view value = text.substr(equals + 1);
@@ -138,7 +163,8 @@ Result<NamedValue> parse_option(std::string_view text) {
   const Kind kind = known != std::end(kKnown) ? known->kind : guess(value);
   std::optional<Value> parsed = parse_value(value, kind);
   if (!parsed) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + std::string(name) + "' takes " + std::string(kind_text(kind)) + ", not '" +
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "client option '" + std::string(name) + "' takes " +
+                                                                 std::string(kind_text(kind)) + ", not '" +
                                                                  std::string(value) + "'"));
   }
   return NamedValue{std::string(name), *std::move(parsed)};
@@ -148,9 +174,11 @@ Result<void> refuse_ignored_options(const ClientState& client, const NamedValues
   if (!client.is_cpu || client.plugin->version >= kCpuPluginsCheckNames) return {};
   for (const NamedValue& option : options) {
     if (option.name == kCpuDeviceCount) continue;
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + Plugin(client.plugin).description() + " does not know the client option '" + option.name +
-                                                                 "' and would ignore it")
-                               .with_note("CPU plugins know cpu_device_count, newer ones asynchronous and process_id too"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "plugin " + Plugin(client.plugin).description() +
+                                              " does not know the client option '" + option.name +
+                                              "' and would ignore it")
+            .with_note("CPU plugins know cpu_device_count, newer ones asynchronous and process_id too"));
   }
   return {};
 }

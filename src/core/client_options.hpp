@@ -7,9 +7,11 @@
 
 namespace pjrt::detail {
 
-/// Checks the types and ranges of the options this library knows: older plugins abort the process at a wrong one. A whole
-/// number given for a float becomes one.
+/// Checks the types and ranges of the options this library knows: older plugins abort the process at a wrong one. A
+/// whole number given for a float becomes one.
 Result<NamedValues> check_client_options(const NamedValues& options);
+/// The same for the options of `Topology::create`.
+Result<NamedValues> check_topology_options(const NamedValues& options);
 
 /// See pjrt::parse_client_option.
 Result<NamedValue> parse_option(std::string_view text);

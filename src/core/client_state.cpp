@@ -11,7 +11,9 @@ namespace pjrt::detail {
 
 namespace fn = abi::fn;
 
-void retain(ClientState* s) noexcept { s->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(ClientState* s) noexcept {
+  s->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(ClientState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
@@ -59,25 +61,36 @@ class Reader {
     c_.process_index = process.process_index;
 
     PJRT_TRY(const auto devices, call<fn::PJRT_Client_Devices>(plugin_, {.client = c_.raw}));
-    for (std::size_t i = 0; i < devices.num_devices; ++i) {
-      PJRT_TRY(const DeviceRecord* d, device(devices.devices[i]));
+    PJRT_TRY(const auto raw_devices, given<fn::PJRT_Client_Devices>(devices.devices, devices.num_devices));
+    for (auto* raw : raw_devices) {
+      PJRT_TRY(const DeviceRecord* d, device(raw));
       c_.devices.push_back(d);
     }
     PJRT_TRY(const auto addressable, call<fn::PJRT_Client_AddressableDevices>(plugin_, {.client = c_.raw}));
-    for (std::size_t i = 0; i < addressable.num_addressable_devices; ++i) {
-      PJRT_TRY(const DeviceRecord* d, device(addressable.addressable_devices[i]));
+    PJRT_TRY(const auto raw_addressable, given<fn::PJRT_Client_AddressableDevices>(
+                                             addressable.addressable_devices, addressable.num_addressable_devices));
+    for (auto* raw : raw_addressable) {
+      PJRT_TRY(const DeviceRecord* d, device(raw));
       c_.addressable_devices.push_back(d);
     }
     PJRT_TRY(const auto memories, call<fn::PJRT_Client_AddressableMemories>(plugin_, {.client = c_.raw}));
-    for (std::size_t i = 0; i < memories.num_addressable_memories; ++i) {
-      PJRT_TRY(const MemoryRecord* m, memory(memories.addressable_memories[i]));
+    PJRT_TRY(const auto raw_memories, given<fn::PJRT_Client_AddressableMemories>(memories.addressable_memories,
+                                                                                 memories.num_addressable_memories));
+    for (auto* raw : raw_memories) {
+      PJRT_TRY(const MemoryRecord* m, memory(raw));
       c_.memories.push_back(m);
     }
     return {};
   }
 
  private:
+  std::unexpected<Error> null_in_list(const char* what) const {
+    return std::unexpected(
+        Error(ErrorCode::Internal, "plugin " + Plugin(c_.plugin).description() + " lists a " + what + " that is null"));
+  }
+
   Result<const DeviceRecord*> device(abi::PJRT_Device* raw) {
+    if (raw == nullptr) return null_in_list("device");
     if (const auto it = c_.device_by_raw.find(raw); it != c_.device_by_raw.end()) return it->second;
     DeviceRecord& d = *c_.device_storage.emplace_back(std::make_unique<DeviceRecord>());
     c_.device_by_raw.emplace(raw, &d);
@@ -91,19 +104,26 @@ class Reader {
     PJRT_TRY(const auto local, call<fn::PJRT_Device_LocalHardwareId>(plugin_, {.device = raw}));
     d.local_hardware_id = local.local_hardware_id;
     // A plugin without memory spaces answers Unimplemented; its devices then have none.
-    if (const auto memories = call<fn::PJRT_Device_AddressableMemories>(plugin_, {.device = raw})) {
-      for (std::size_t i = 0; i < memories->num_memories; ++i) {
-        PJRT_TRY(const MemoryRecord* m, memory(memories->memories[i]));
+    if (const auto memories = call<fn::PJRT_Device_AddressableMemories>(plugin_, {.device = raw}); !memories) {
+      if (memories.error().code() != ErrorCode::Unimplemented) return std::unexpected(memories.error());
+    } else {
+      PJRT_TRY(const auto raw_memories,
+               given<fn::PJRT_Device_AddressableMemories>(memories->memories, memories->num_memories));
+      for (auto* raw_memory : raw_memories) {
+        PJRT_TRY(const MemoryRecord* m, memory(raw_memory));
         d.memories.push_back(m);
       }
     }
-    if (const auto own = call<fn::PJRT_Device_DefaultMemory>(plugin_, {.device = raw})) {
+    if (const auto own = call<fn::PJRT_Device_DefaultMemory>(plugin_, {.device = raw}); !own) {
+      if (own.error().code() != ErrorCode::Unimplemented && !d.memories.empty()) return std::unexpected(own.error());
+    } else {
       PJRT_TRY(d.default_memory, memory(own->memory));
     }
     return &d;
   }
 
   Result<const MemoryRecord*> memory(abi::PJRT_Memory* raw) {
+    if (raw == nullptr) return null_in_list("memory");
     if (const auto it = c_.memory_by_raw.find(raw); it != c_.memory_by_raw.end()) return it->second;
     MemoryRecord& m = *c_.memory_storage.emplace_back(std::make_unique<MemoryRecord>());
     c_.memory_by_raw.emplace(raw, &m);
@@ -119,8 +139,9 @@ class Reader {
     PJRT_TRY(const auto str, call<fn::PJRT_Memory_ToString>(plugin_, {.memory = raw}));
     m.text = text(str.to_string, str.to_string_size);
     PJRT_TRY(const auto devices, call<fn::PJRT_Memory_AddressableByDevices>(plugin_, {.memory = raw}));
-    for (std::size_t i = 0; i < devices.num_devices; ++i) {
-      PJRT_TRY(const DeviceRecord* d, device(devices.devices[i]));
+    PJRT_TRY(const auto raw_devices, given<fn::PJRT_Memory_AddressableByDevices>(devices.devices, devices.num_devices));
+    for (auto* raw_device : raw_devices) {
+      PJRT_TRY(const DeviceRecord* d, device(raw_device));
       m.devices.push_back(d);
     }
     return &m;
@@ -135,12 +156,14 @@ class Reader {
 Result<const DeviceRecord*> find_device(const ClientState& client, abi::PJRT_Device* raw) {
   const auto it = client.device_by_raw.find(raw);
   if (it == client.device_by_raw.end()) {
-    return std::unexpected(Error(ErrorCode::Internal, "plugin " + Plugin(client.plugin).description() + " names a device that its client does not list"));
+    return std::unexpected(Error(ErrorCode::Internal, "plugin " + Plugin(client.plugin).description() +
+                                                          " names a device that its client does not list"));
   }
   return it->second;
 }
 
-Result<Ref<ClientState>> make_client_state(const PluginState& plugin, abi::PJRT_Client* raw, std::shared_ptr<KeyValueStore> store) {
+Result<Ref<ClientState>> make_client_state(const PluginState& plugin, abi::PJRT_Client* raw,
+                                           std::shared_ptr<KeyValueStore> store) {
   auto client = Ref<ClientState>::adopt(new ClientState);
   client->plugin = &plugin;
   client->raw = raw;

@@ -86,6 +86,7 @@ struct ClientState {
 Result<const DeviceRecord*> find_device(const ClientState& client, abi::PJRT_Device* raw);
 
 /// Adopts `raw` and reads everything that never changes; destroys it on failure.
-Result<Ref<ClientState>> make_client_state(const PluginState& plugin, abi::PJRT_Client* raw, std::shared_ptr<KeyValueStore> store);
+Result<Ref<ClientState>> make_client_state(const PluginState& plugin, abi::PJRT_Client* raw,
+                                           std::shared_ptr<KeyValueStore> store);
 
 }  // namespace pjrt::detail

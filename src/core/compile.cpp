@@ -41,22 +41,28 @@ Error with_versions(Error error, const Plugin& plugin, const Program& program) {
   if (program.format() != "mlir") return error;
   const Result<NamedValues> attributes = plugin.attributes();
   const auto of_plugin = [&](const char* name) { return version_text(attributes ? attributes->find(name) : nullptr); };
-  return std::move(error).with_note("the program is StableHLO " + program.stablehlo_version().value_or("text or bytecode without a version") + "; plugin " + plugin.name() +
-                                    " (API " + to_string(plugin.api_version()) + ") supports " + of_plugin("stablehlo_minimum_version") + " to " +
-                                    of_plugin("stablehlo_current_version"));
+  return std::move(error).with_note(
+      "the program is StableHLO " + program.stablehlo_version().value_or("text or bytecode without a version") +
+      "; plugin " + plugin.name() + " (API " + to_string(plugin.api_version()) + ") supports " +
+      of_plugin("stablehlo_minimum_version") + " to " + of_plugin("stablehlo_current_version"));
 }
 
 /// The options as the plugin takes them. Without a replica or partition, plugins abort the process.
 Result<std::string> checked(const CompileOptions& options) {
   if (options.num_replicas() < 1 || options.num_partitions() < 1) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "a program has at least one replica and one partition, not " + std::to_string(options.num_replicas()) + " and " +
-                                                                 std::to_string(options.num_partitions())));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "a program has at least one replica and one partition, not " +
+                                              std::to_string(options.num_replicas()) + " and " +
+                                              std::to_string(options.num_partitions())));
   }
   const auto& assignment = options.device_assignment();
-  if (assignment && (assignment->num_replicas() != options.num_replicas() || assignment->num_partitions() != options.num_partitions())) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the device assignment is for " + std::to_string(assignment->num_replicas()) + " x " +
-                                                                 std::to_string(assignment->num_partitions()) + ", the options say " + std::to_string(options.num_replicas()) +
-                                                                 " replicas x " + std::to_string(options.num_partitions()) + " partitions"));
+  if (assignment && (assignment->num_replicas() != options.num_replicas() ||
+                     assignment->num_partitions() != options.num_partitions())) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "the device assignment is for " + std::to_string(assignment->num_replicas()) + " x " +
+                                     std::to_string(assignment->num_partitions()) + ", the options say " +
+                                     std::to_string(options.num_replicas()) + " replicas x " +
+                                     std::to_string(options.num_partitions()) + " partitions"));
   }
   return options.serialize();
 }
@@ -66,13 +72,16 @@ Result<std::string> checked(const Program& program, const CompileOptions& option
   return checked(options);
 }
 
-/// Plugins reckon with every device that is asked for before they find that it is not there: with all of the machine's memory, if
-/// it is asked for many.
+/// Plugins reckon with every device that is asked for before they find that it is not there: with all of the machine's
+/// memory, if it is asked for many.
 Result<void> refuse_too_many_devices(const detail::ClientState& client, const CompileOptions& options) {
   const std::int64_t wanted = std::int64_t{options.num_replicas()} * options.num_partitions();
   if (wanted <= static_cast<std::int64_t>(client.devices.size())) return {};
-  return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(options.num_replicas()) + " replicas x " + std::to_string(options.num_partitions()) +
-                                                               " partitions need " + std::to_string(wanted) + " devices; the client has " + std::to_string(client.devices.size())));
+  return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(options.num_replicas()) + " replicas x " +
+                                                               std::to_string(options.num_partitions()) +
+                                                               " partitions need " + std::to_string(wanted) +
+                                                               " devices; the client has " +
+                                                               std::to_string(client.devices.size())));
 }
 
 Result<std::string> checked(const detail::ClientState& client, const CompileOptions& options) {
@@ -86,8 +95,9 @@ Result<void> refuse_optimized(const Program& program, const CompileOptions& opti
   if (program.format() != "hlo" || options.runs_backend_only()) return {};
   const Result<proto::HloSignature> hlo = proto::parse_hlo_signature(program.code(), program.format());
   if (!hlo || !hlo->is_scheduled) return {};
-  return std::unexpected(Error(ErrorCode::InvalidArgument, "the HLO module '" + hlo->name + "' has a schedule: it is optimized already")
-                             .with_note("CompileOptions::run_backend_only compiles it as it is"));
+  return std::unexpected(
+      Error(ErrorCode::InvalidArgument, "the HLO module '" + hlo->name + "' has a schedule: it is optimized already")
+          .with_note("CompileOptions::run_backend_only compiles it as it is"));
 }
 
 }  // namespace
@@ -97,46 +107,60 @@ Result<LoadedExecutable> Client::compile(const Program& program, const CompileOp
   PJRT_CHECK(refuse_too_many_devices(*state_, options));
   if (state_->is_cpu) PJRT_CHECK(refuse_optimized(program, options));
   const abi::PJRT_Program c_program = to_c(program);
-  auto args = detail::call<fn::PJRT_Client_Compile>(
-      *state_->plugin, {.client = state_->raw, .program = &c_program, .compile_options = bytes.data(), .compile_options_size = bytes.size()});
+  auto args = detail::call<fn::PJRT_Client_Compile>(*state_->plugin, {.client = state_->raw,
+                                                                      .program = &c_program,
+                                                                      .compile_options = bytes.data(),
+                                                                      .compile_options_size = bytes.size()});
   if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin(), program));
-  return detail::make_loaded_executable(state_, args->executable);
+  return detail::make_loaded_executable(state_, args->executable, &options);
 }
 
 Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const {
-  if (!executable.state()) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (!executable.state())
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
   if (!(executable.plugin() == plugin())) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() + ", the client is of plugin " +
-                                                                 plugin().description()));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() +
+                                              ", the client is of plugin " + plugin().description()));
   }
   if (executable.state()->parent) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the executable is the view of a loaded one; only what pjrt::compile gives can be loaded"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument,
+              "the executable is the view of a loaded one; only what pjrt::compile gives can be loaded"));
   }
   PJRT_TRY(const std::string bytes, checked(*state_, options));
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_Load>(*state_->plugin, {.client = state_->raw,
-                                                                                 .executable = executable.raw(),
-                                                                                 .compile_options = bytes.data(),
-                                                                                 .compile_options_size = bytes.size()}));
-  return detail::make_loaded_executable(state_, args.loaded_executable);
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Client_Load>(*state_->plugin, {.client = state_->raw,
+                                                                .executable = executable.raw(),
+                                                                .compile_options = bytes.data(),
+                                                                .compile_options_size = bytes.size()}));
+  return detail::make_loaded_executable(state_, args.loaded_executable, &options);
 }
 
-Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized) const { return deserialize(serialized, {}); }
+Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized) const {
+  return deserialize(serialized, {});
+}
 
-Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized, const DeserializeOptions& options) const {
+Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized,
+                                             const DeserializeOptions& options) const {
   const SerializedExecutable::Origin& theirs = serialized.origin();
   const SerializedExecutable::Origin& ours = detail::origin_of(*state_->plugin);
   if (theirs != ours) {
     const auto text = [](const SerializedExecutable::Origin& o) {
-      return o.platform + " plugin of API " + to_string(o.api_version) + ", xla_version " + (o.xla_version.empty() ? "unknown" : o.xla_version) + ", file " + o.plugin_id;
+      return o.platform + " plugin of API " + to_string(o.api_version) + ", xla_version " +
+             (o.xla_version.empty() ? "unknown" : o.xla_version) + ", file " + o.plugin_id;
     };
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the serialized executable was written by another plugin: " + text(theirs))
-                               .with_note("this is " + plugin().description() + ": " + text(ours))
-                               .with_note("plugins load each other's executables without complaint and compute wrong numbers; compile the program again"));
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, "the serialized executable was written by another plugin: " + text(theirs))
+            .with_note("this is " + plugin().description() + ": " + text(ours))
+            .with_note("plugins load each other's executables without complaint and compute wrong numbers; compile the "
+                       "program again"));
   }
   return deserialize_raw(serialized.payload(), options);
 }
 
-Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> serialized, const DeserializeOptions& options) const {
+Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> serialized,
+                                                 const DeserializeOptions& options) const {
   abi::PJRT_LoadOptions load{};
   load.struct_size = abi::struct_size<abi::PJRT_LoadOptions>;
   load.computation_origin = options.computation_origin.data();
@@ -158,21 +182,25 @@ Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> seri
   }
   args.load_options = has_load_options ? &load : nullptr;
   PJRT_CHECK(detail::call<fn::PJRT_Executable_DeserializeAndLoad>(*state_->plugin, args));
-  return detail::make_loaded_executable(state_, args.loaded_executable);
+  return detail::make_loaded_executable(state_, args.loaded_executable,
+                                        options.compile_options ? &*options.compile_options : nullptr);
 }
 
-Result<Executable> compile(const Topology& topology, const Program& program, const CompileOptions& options, const Client* client) {
+Result<Executable> compile(const Topology& topology, const Program& program, const CompileOptions& options,
+                           const Client* client) {
   const Plugin plugin = topology.plugin();
   if (client != nullptr && !(client->plugin() == plugin)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the client is of plugin " + client->plugin().description() + ", the topology of plugin " + plugin.description()));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the client is of plugin " +
+                                                                 client->plugin().description() +
+                                                                 ", the topology of plugin " + plugin.description()));
   }
   PJRT_TRY(const std::string bytes, checked(program, options));
   const abi::PJRT_Program c_program = to_c(program);
   auto args = detail::call<fn::PJRT_Compile>(plugin.state(), {.topology = topology.raw(),
-                                                             .program = &c_program,
-                                                             .compile_options = bytes.data(),
-                                                             .compile_options_size = bytes.size(),
-                                                             .client = client != nullptr ? client->raw() : nullptr});
+                                                              .program = &c_program,
+                                                              .compile_options = bytes.data(),
+                                                              .compile_options_size = bytes.size(),
+                                                              .client = client != nullptr ? client->raw() : nullptr});
   if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin, program));
   return detail::make_executable(plugin.state(), args->executable);
 }

@@ -31,7 +31,8 @@ CompileOptions& CompileOptions::use_shardy(bool on) {
   build_bools_[build::use_shardy_partitioner] = on;
   return *this;
 }
-CompileOptions& CompileOptions::use_auto_spmd(bool on, std::vector<std::int64_t> mesh_shape, std::vector<std::int64_t> mesh_ids) {
+CompileOptions& CompileOptions::use_auto_spmd(bool on, std::vector<std::int64_t> mesh_shape,
+                                              std::vector<std::int64_t> mesh_ids) {
   build_bools_[build::use_auto_spmd_partitioning] = on;
   build_lists_[build::auto_spmd_partitioning_mesh_shape] = std::move(mesh_shape);
   build_lists_[build::auto_spmd_partitioning_mesh_ids] = std::move(mesh_ids);
@@ -165,11 +166,20 @@ FlagValue read_value(protozero::pbf_reader reader) {
   FlagValue value;
   while (reader.next()) {
     switch (reader.tag()) {
-      case value_of::string_field: value = reader.get_string(); break;
-      case value_of::bool_field: value = reader.get_bool(); break;
-      case value_of::int_field: value = reader.get_int64(); break;
-      case value_of::double_field: value = reader.get_double(); break;
-      default: reader.skip();
+      case value_of::string_field:
+        value = reader.get_string();
+        break;
+      case value_of::bool_field:
+        value = reader.get_bool();
+        break;
+      case value_of::int_field:
+        value = reader.get_int64();
+        break;
+      case value_of::double_field:
+        value = reader.get_double();
+        break;
+      default:
+        reader.skip();
     }
   }
   return value;
@@ -179,9 +189,14 @@ std::pair<std::string, FlagValue> read_flag(protozero::pbf_reader reader) {
   std::pair<std::string, FlagValue> flag;
   while (reader.next()) {
     switch (reader.tag()) {
-      case entry::key: flag.first = reader.get_string(); break;
-      case entry::value: flag.second = read_value(reader.get_message()); break;
-      default: reader.skip();
+      case entry::key:
+        flag.first = reader.get_string();
+        break;
+      case entry::value:
+        flag.second = read_value(reader.get_message());
+        break;
+      default:
+        reader.skip();
     }
   }
   return flag;
@@ -208,6 +223,11 @@ bool CompileOptions::is_portable() const noexcept {
 bool CompileOptions::runs_backend_only() const noexcept {
   const auto it = build_bools_.find(build::run_backend_only);
   return it != build_bools_.end() && it->second;
+}
+
+bool CompileOptions::tuples_arguments() const noexcept {
+  const auto it = top_bools_.find(top::parameter_is_tupled_arguments);
+  return it != top_bools_.end() && it->second;
 }
 
 std::string CompileOptions::serialize() const {
@@ -248,37 +268,60 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
   const auto read_build = [&](protozero::pbf_reader reader) {
     for (const char* begin = reader.data().data(); reader.next(); begin = reader.data().data()) {
       switch (reader.tag()) {
-        case build::device_ordinal: o.device_ordinal_ = reader.get_int64(); break;
-        case build::num_replicas: replicas = reader.get_int64(); break;
-        case build::num_partitions: partitions = reader.get_int64(); break;
-        case build::device_assignment: assignment = reader.get_bytes(); break;
-        case build::use_spmd_partitioning: case build::use_auto_spmd_partitioning: case build::use_shardy_partitioner:
-        case build::deduplicate_hlo: case build::alias_passthrough_params: case build::run_backend_only: {
+        case build::device_ordinal:
+          o.device_ordinal_ = reader.get_int64();
+          break;
+        case build::num_replicas:
+          replicas = reader.get_int64();
+          break;
+        case build::num_partitions:
+          partitions = reader.get_int64();
+          break;
+        case build::device_assignment:
+          assignment = reader.get_bytes();
+          break;
+        case build::use_spmd_partitioning:
+        case build::use_auto_spmd_partitioning:
+        case build::use_shardy_partitioner:
+        case build::deduplicate_hlo:
+        case build::alias_passthrough_params:
+        case build::run_backend_only: {
           const std::uint32_t tag = reader.tag();
           o.build_bools_[tag] = reader.get_bool();
           break;
         }
-        case build::device_memory_size: case build::process_index: case build::process_count: case build::slice_size:
-        case build::optimization_level: case build::memory_fitting_level: {
+        case build::device_memory_size:
+        case build::process_index:
+        case build::process_count:
+        case build::slice_size:
+        case build::optimization_level:
+        case build::memory_fitting_level: {
           const std::uint32_t tag = reader.tag();
           o.build_ints_[tag] = reader.get_int64();
           break;
         }
-        case build::exec_time_optimization_effort: case build::memory_fitting_effort: {
+        case build::exec_time_optimization_effort:
+        case build::memory_fitting_effort: {
           const std::uint32_t tag = reader.tag();
           o.build_floats_[tag] = reader.get_float();
           break;
         }
-        case build::result_layout: case build::comp_envs: case build::debug_options: case build::fdo_profile: {
+        case build::result_layout:
+        case build::comp_envs:
+        case build::debug_options:
+        case build::fdo_profile: {
           const std::uint32_t tag = reader.tag();
           o.build_bytes_[tag] = reader.get_bytes();
           break;
         }
-        case build::allow_spmd_sharding_propagation_to_output: case build::allow_spmd_sharding_propagation_to_parameters:
-        case build::auto_spmd_partitioning_mesh_ids: case build::auto_spmd_partitioning_mesh_shape:
+        case build::allow_spmd_sharding_propagation_to_output:
+        case build::allow_spmd_sharding_propagation_to_parameters:
+        case build::auto_spmd_partitioning_mesh_ids:
+        case build::auto_spmd_partitioning_mesh_shape:
           proto::read_int64s(reader, o.build_lists_[reader.tag()]);
           break;
-        default: keep_field(reader, begin, o.build_unknown_);
+        default:
+          keep_field(reader, begin, o.build_unknown_);
       }
     }
   };
@@ -286,33 +329,46 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
     protozero::pbf_reader reader(bytes.data(), bytes.size());
     for (const char* begin = bytes.data(); reader.next(); begin = reader.data().data()) {
       switch (reader.tag()) {
-        case top::argument_layouts: o.argument_layouts_.push_back(reader.get_bytes()); break;
-        case top::executable_build_options: read_build(reader.get_message()); break;
-        case top::env_option_overrides: o.flags_.push_back(read_flag(reader.get_message())); break;
-        case top::parameter_is_tupled_arguments: case top::compile_portable_executable: case top::allow_in_place_mlir_modification: {
+        case top::argument_layouts:
+          o.argument_layouts_.push_back(reader.get_bytes());
+          break;
+        case top::executable_build_options:
+          read_build(reader.get_message());
+          break;
+        case top::env_option_overrides:
+          o.flags_.push_back(read_flag(reader.get_message()));
+          break;
+        case top::parameter_is_tupled_arguments:
+        case top::compile_portable_executable:
+        case top::allow_in_place_mlir_modification: {
           const std::uint32_t tag = reader.tag();
           o.top_bools_[tag] = reader.get_bool();
           break;
         }
-        case top::profile_version: case top::matrix_unit_operand_precision: {
+        case top::profile_version:
+        case top::matrix_unit_operand_precision: {
           const std::uint32_t tag = reader.tag();
           o.top_ints_[tag] = reader.get_int64();
           break;
         }
-        case top::serialized_multi_slice_config: case top::target_config: case top::compiler_variant: {
+        case top::serialized_multi_slice_config:
+        case top::target_config:
+        case top::compiler_variant: {
           const std::uint32_t tag = reader.tag();
           o.top_bytes_[tag] = reader.get_bytes();
           break;
         }
-        default: keep_field(reader, begin, o.top_unknown_);
+        default:
+          keep_field(reader, begin, o.top_unknown_);
       }
     }
     return true;
   }));
   constexpr std::int64_t kMost = std::numeric_limits<int>::max();
   if (replicas < 1 || partitions < 1 || replicas > kMost || partitions > kMost) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the compile options have " + std::to_string(replicas) + " replicas and " +
-                                                                 std::to_string(partitions) + " partitions; there must be at least one of each"));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the compile options have " + std::to_string(replicas) +
+                                                                 " replicas and " + std::to_string(partitions) +
+                                                                 " partitions; there must be at least one of each"));
   }
   o.replicas_ = static_cast<int>(replicas);
   o.partitions_ = static_cast<int>(partitions);

@@ -48,19 +48,32 @@ NamedValuesC::NamedValuesC(const NamedValues& values) {
 
 Result<NamedValues> from_c(const abi::PJRT_NamedValue* values, std::size_t count) {
   NamedValues result;
+  if (values == nullptr && count > 0) {
+    return std::unexpected(Error(
+        ErrorCode::Internal, "the plugin gives " + std::to_string(count) + " named values, and a null array of them"));
+  }
   for (std::size_t i = 0; i < count; ++i) {
     const abi::PJRT_NamedValue& v = values[i];
     std::string name(text(v.name, v.name_size));
     switch (v.type) {
-      case abi::PJRT_NamedValue_kString: result.add(std::move(name), std::string(text(v.string_value, v.value_size))); break;
-      case abi::PJRT_NamedValue_kInt64: result.add(std::move(name), v.int64_value); break;
+      case abi::PJRT_NamedValue_kString:
+        result.add(std::move(name), std::string(text(v.string_value, v.value_size)));
+        break;
+      case abi::PJRT_NamedValue_kInt64:
+        result.add(std::move(name), v.int64_value);
+        break;
       case abi::PJRT_NamedValue_kInt64List:
         result.add(std::move(name), std::vector<std::int64_t>(v.int64_array_value, v.int64_array_value + v.value_size));
         break;
-      case abi::PJRT_NamedValue_kFloat: result.add(std::move(name), v.float_value); break;
-      case abi::PJRT_NamedValue_kBool: result.add(std::move(name), v.bool_value); break;
+      case abi::PJRT_NamedValue_kFloat:
+        result.add(std::move(name), v.float_value);
+        break;
+      case abi::PJRT_NamedValue_kBool:
+        result.add(std::move(name), v.bool_value);
+        break;
       default:
-        return std::unexpected(Error(ErrorCode::Internal, "the plugin gives '" + name + "' a type this library does not know (" +
+        return std::unexpected(Error(ErrorCode::Internal, "the plugin gives '" + name +
+                                                              "' a type this library does not know (" +
                                                               std::to_string(static_cast<int>(v.type)) + ")"));
     }
   }
@@ -71,9 +84,14 @@ MemoryLayoutC::MemoryLayoutC(const MemoryLayout& layout) {
   std::visit([this](const auto& l) { set(l); }, layout);
 }
 
-MemoryLayoutC::MemoryLayoutC(const Layout& layout) { set(layout); }
+MemoryLayoutC::MemoryLayoutC(const Layout& layout) {
+  set(layout);
+}
 
-MemoryLayoutC::MemoryLayoutC(const Layout& layout, ElementType type) : implied_(is_packed(type) && layout.is_row_major()) { set(layout); }
+MemoryLayoutC::MemoryLayoutC(const Layout& layout, ElementType type)
+    : implied_(is_packed(type) && layout.is_row_major()) {
+  set(layout);
+}
 
 void MemoryLayoutC::set(const Layout& layout) {
   order_.assign(layout.minor_to_major().begin(), layout.minor_to_major().end());
@@ -105,8 +123,9 @@ Result<MemoryLayout> from_c(const abi::PJRT_Buffer_MemoryLayout& layout) {
     return Strides{{layout.strides.byte_strides, layout.strides.byte_strides + layout.strides.num_byte_strides}};
   }
   if (layout.type != abi::PJRT_Buffer_MemoryLayout_Type_Tiled) {
-    return std::unexpected(Error(ErrorCode::Internal, "the plugin describes a layout of a kind this library does not know (" +
-                                                          std::to_string(static_cast<int>(layout.type)) + ")"));
+    return std::unexpected(
+        Error(ErrorCode::Internal, "the plugin describes a layout of a kind this library does not know (" +
+                                       std::to_string(static_cast<int>(layout.type)) + ")"));
   }
   const abi::PJRT_Buffer_MemoryLayout_Tiled& t = layout.tiled;
   std::vector<std::vector<std::int64_t>> tiles;

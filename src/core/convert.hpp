@@ -49,8 +49,8 @@ class MemoryLayoutC {
  public:
   explicit MemoryLayoutC(const MemoryLayout& layout);
   explicit MemoryLayoutC(const Layout& layout);
-  /// For a new array. `get` is null for elements that share bytes and lie row-major: C cannot say that they share, and plugins then
-  /// refuse the layout that is their own.
+  /// For a new array. `get` is null for elements that share bytes and lie row-major: C cannot say that they share, and
+  /// plugins then refuse the layout that is their own.
   MemoryLayoutC(const Layout& layout, ElementType type);
   MemoryLayoutC(const MemoryLayoutC&) = delete;
   MemoryLayoutC& operator=(const MemoryLayoutC&) = delete;
@@ -69,11 +69,15 @@ class MemoryLayoutC {
 /// The plugin's struct_size fields inside are garbage on some plugins and are not looked at.
 Result<MemoryLayout> from_c(const abi::PJRT_Buffer_MemoryLayout& layout);
 
-inline abi::PJRT_Buffer_Type to_c(ElementType type) { return static_cast<abi::PJRT_Buffer_Type>(type); }
+inline abi::PJRT_Buffer_Type to_c(ElementType type) {
+  return static_cast<abi::PJRT_Buffer_Type>(type);
+}
 /// Type numbers newer than this library become Invalid.
 ElementType from_c(abi::PJRT_Buffer_Type type);
 
-inline abi::PJRT_Error_Code to_c(ErrorCode code) { return static_cast<abi::PJRT_Error_Code>(code); }
+inline abi::PJRT_Error_Code to_c(ErrorCode code) {
+  return static_cast<abi::PJRT_Error_Code>(code);
+}
 
 /// The address as plugins want it: CPU 0.115 cannot read an array at null back, though it has no elements.
 inline void* not_null(const void* address) {

@@ -26,16 +26,24 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view nearest_option(std::string_view name) {
-  return std::ranges::min_element(proto::kDebugOptions, {}, [&](const proto::OptionField& f) { return distance(name, f.name); })->name;
+  return std::ranges::min_element(proto::kDebugOptions, {},
+                                  [&](const proto::OptionField& f) { return distance(name, f.name); })
+      ->name;
 }
 
 std::string_view wanted(proto::OptionKind kind) {
   switch (kind) {
-    case proto::OptionKind::Bool: return "a bool";
-    case proto::OptionKind::Int: return "an integer";
-    case proto::OptionKind::Float: case proto::OptionKind::Double: return "a number";
-    case proto::OptionKind::String: return "a string";
-    case proto::OptionKind::Enum: return "an enumerator's name or number";
+    case proto::OptionKind::Bool:
+      return "a bool";
+    case proto::OptionKind::Int:
+      return "an integer";
+    case proto::OptionKind::Float:
+    case proto::OptionKind::Double:
+      return "a number";
+    case proto::OptionKind::String:
+      return "a string";
+    case proto::OptionKind::Enum:
+      return "an enumerator's name or number";
   }
   return "";
 }
@@ -53,17 +61,20 @@ bool write(protozero::pbf_writer& w, const proto::OptionField& f, const FlagValu
       if (i != nullptr) return w.add_int64(f.number, *i), true;
       return false;
     case proto::OptionKind::Float:
-      if (d != nullptr || i != nullptr) return w.add_float(f.number, d != nullptr ? static_cast<float>(*d) : static_cast<float>(*i)), true;
+      if (d != nullptr || i != nullptr)
+        return w.add_float(f.number, d != nullptr ? static_cast<float>(*d) : static_cast<float>(*i)), true;
       return false;
     case proto::OptionKind::Double:
-      if (d != nullptr || i != nullptr) return w.add_double(f.number, d != nullptr ? *d : static_cast<double>(*i)), true;
+      if (d != nullptr || i != nullptr)
+        return w.add_double(f.number, d != nullptr ? *d : static_cast<double>(*i)), true;
       return false;
     case proto::OptionKind::String:
       if (s != nullptr) return w.add_string(f.number, *s), true;
       return false;
     case proto::OptionKind::Enum:
       for (const proto::OptionEnumerator& e : f.enumerators) {
-        if ((s != nullptr && e.name == *s) || (i != nullptr && e.value == *i)) return w.add_enum(f.number, e.value), true;
+        if ((s != nullptr && e.name == *s) || (i != nullptr && e.value == *i))
+          return w.add_enum(f.number, e.value), true;
       }
       return false;
   }
@@ -80,7 +91,8 @@ Result<void> DebugOptions::set(std::string_view name, FlagValue value) {
   }
   protozero::pbf_writer w(bytes_);  // of single fields that are set twice the last counts
   if (!write(w, *field, value)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "'" + std::string(name) + "' takes " + std::string(wanted(field->kind))));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "'" + std::string(name) + "' takes " + std::string(wanted(field->kind))));
   }
   return {};
 }

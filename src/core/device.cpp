@@ -15,24 +15,41 @@ AsyncTrackingEvent::~AsyncTrackingEvent() {
   if (raw_ != nullptr) detail::call_quietly<fn::PJRT_AsyncTrackingEvent_Destroy>(*client_->plugin, {.event = raw_});
 }
 
-GlobalDeviceId Device::id() const noexcept { return record_->description.id; }
-LocalHardwareId Device::local_hardware_id() const noexcept { return record_->local_hardware_id; }
-int Device::process_index() const noexcept { return record_->description.process_index; }
-bool Device::is_addressable() const noexcept { return record_->addressable; }
-const std::string& Device::kind() const noexcept { return record_->description.kind; }
-const std::string& Device::to_string() const noexcept { return record_->description.text; }
-abi::PJRT_Device* Device::raw() const noexcept { return record_->raw; }
+GlobalDeviceId Device::id() const noexcept {
+  return record_->description.id;
+}
+LocalHardwareId Device::local_hardware_id() const noexcept {
+  return record_->local_hardware_id;
+}
+int Device::process_index() const noexcept {
+  return record_->description.process_index;
+}
+bool Device::is_addressable() const noexcept {
+  return record_->addressable;
+}
+const std::string& Device::kind() const noexcept {
+  return record_->description.kind;
+}
+const std::string& Device::to_string() const noexcept {
+  return record_->description.text;
+}
+abi::PJRT_Device* Device::raw() const noexcept {
+  return record_->raw;
+}
 
 DeviceDescription Device::description() const noexcept {
   auto owner = std::make_shared<detail::Ref<detail::ClientState>>(client_);
   return {std::move(owner), client_->plugin, &record_->description};
 }
 
-Memories Device::memories() const noexcept { return {client_, record_->memories}; }
+Memories Device::memories() const noexcept {
+  return {client_, record_->memories};
+}
 
 Result<Memory> Device::default_memory() const {
   if (record_->default_memory == nullptr) {
-    return std::unexpected(Error(ErrorCode::NotFound, "device " + to_string() + " has no default memory" + (record_->addressable ? "" : " in this process")));
+    return std::unexpected(Error(ErrorCode::NotFound, "device " + to_string() + " has no default memory" +
+                                                          (record_->addressable ? "" : " in this process")));
   }
   return Memory(client_, record_->default_memory);
 }
@@ -43,7 +60,9 @@ Result<Memory> Device::memory(std::string_view kind) const {
     if (m->kind == kind) return Memory(client_, m);
     kinds += (kinds.empty() ? "" : ", ") + m->kind;
   }
-  return std::unexpected(Error(ErrorCode::NotFound, "device " + to_string() + " has no memory of kind '" + std::string(kind) + "'; it has " + (kinds.empty() ? "none" : kinds)));
+  return std::unexpected(Error(ErrorCode::NotFound, "device " + to_string() + " has no memory of kind '" +
+                                                        std::string(kind) + "'; it has " +
+                                                        (kinds.empty() ? "none" : kinds)));
 }
 
 Result<MemoryStats> Device::memory_stats() const {
@@ -74,7 +93,8 @@ Result<void> Device::clear_memory_stats() const {
 Result<NamedValues> Device::attributes() const {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Device_GetAttributes>(*client_->plugin, {.device = record_->raw}));
   Result<NamedValues> values = detail::from_c(args.attributes, args.num_attributes);
-  if (args.attributes_deleter != nullptr && args.device_attributes != nullptr) args.attributes_deleter(args.device_attributes);
+  if (args.attributes_deleter != nullptr && args.device_attributes != nullptr)
+    args.attributes_deleter(args.device_attributes);
   return values;
 }
 
@@ -94,29 +114,56 @@ Result<bool> Device::poison_execution(std::int32_t launch_id, const Error& error
 }
 
 Result<AsyncTrackingEvent> Device::create_async_tracking_event(std::string_view description) const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Device_CreateAsyncTrackingEvent>(
-                                *client_->plugin, {.device = record_->raw, .description = description.data(), .description_size = description.size()}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Device_CreateAsyncTrackingEvent>(
+               *client_->plugin,
+               {.device = record_->raw, .description = description.data(), .description_size = description.size()}));
   return AsyncTrackingEvent(client_, args.event);
 }
 
-int DeviceDescription::id() const noexcept { return record_->id; }
-int DeviceDescription::process_index() const noexcept { return record_->process_index; }
-const std::string& DeviceDescription::kind() const noexcept { return record_->kind; }
-const std::string& DeviceDescription::debug_string() const noexcept { return record_->debug_string; }
-const std::string& DeviceDescription::to_string() const noexcept { return record_->text; }
-abi::PJRT_DeviceDescription* DeviceDescription::raw() const noexcept { return record_->raw; }
+int DeviceDescription::id() const noexcept {
+  return record_->id;
+}
+int DeviceDescription::process_index() const noexcept {
+  return record_->process_index;
+}
+const std::string& DeviceDescription::kind() const noexcept {
+  return record_->kind;
+}
+const std::string& DeviceDescription::debug_string() const noexcept {
+  return record_->debug_string;
+}
+const std::string& DeviceDescription::to_string() const noexcept {
+  return record_->text;
+}
+abi::PJRT_DeviceDescription* DeviceDescription::raw() const noexcept {
+  return record_->raw;
+}
 
 Result<NamedValues> DeviceDescription::attributes() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_DeviceDescription_Attributes>(*plugin_, {.device_description = record_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_DeviceDescription_Attributes>(*plugin_, {.device_description = record_->raw}));
   return detail::from_c(args.attributes, args.num_attributes);
 }
 
-int Memory::id() const noexcept { return record_->id; }
-const std::string& Memory::kind() const noexcept { return record_->kind; }
-int Memory::kind_id() const noexcept { return record_->kind_id; }
-const std::string& Memory::debug_string() const noexcept { return record_->debug_string; }
-const std::string& Memory::to_string() const noexcept { return record_->text; }
-abi::PJRT_Memory* Memory::raw() const noexcept { return record_->raw; }
+int Memory::id() const noexcept {
+  return record_->id;
+}
+const std::string& Memory::kind() const noexcept {
+  return record_->kind;
+}
+int Memory::kind_id() const noexcept {
+  return record_->kind_id;
+}
+const std::string& Memory::debug_string() const noexcept {
+  return record_->debug_string;
+}
+const std::string& Memory::to_string() const noexcept {
+  return record_->text;
+}
+abi::PJRT_Memory* Memory::raw() const noexcept {
+  return record_->raw;
+}
 
 std::vector<Device> Memory::devices() const {
   std::vector<Device> devices;

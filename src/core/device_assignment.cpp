@@ -11,10 +11,14 @@ namespace pjrt {
 namespace fields = proto::DeviceAssignmentProto;
 namespace column = proto::DeviceAssignmentProto_ComputationDevice;
 
-Result<DeviceAssignment> DeviceAssignment::create(int num_replicas, int num_partitions, std::vector<std::int64_t> device_ids) {
-  const auto bad = [](std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "device assignment: " + std::move(what))); };
+Result<DeviceAssignment> DeviceAssignment::create(int num_replicas, int num_partitions,
+                                                  std::vector<std::int64_t> device_ids) {
+  const auto bad = [](std::string what) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "device assignment: " + std::move(what)));
+  };
   if (num_replicas < 1 || num_partitions < 1) {
-    return bad(std::to_string(num_replicas) + " replicas and " + std::to_string(num_partitions) + " partitions; there is at least one of each");
+    return bad(std::to_string(num_replicas) + " replicas and " + std::to_string(num_partitions) +
+               " partitions; there is at least one of each");
   }
   const std::uint64_t wanted = static_cast<std::uint64_t>(num_replicas) * static_cast<std::uint64_t>(num_partitions);
   if (device_ids.size() != wanted) {
@@ -24,7 +28,8 @@ Result<DeviceAssignment> DeviceAssignment::create(int num_replicas, int num_part
   std::vector<std::int64_t> sorted = device_ids;
   std::ranges::sort(sorted);
   if (sorted.front() < 0) return bad("device id " + std::to_string(sorted.front()) + " is negative");
-  if (const auto twin = std::ranges::adjacent_find(sorted); twin != sorted.end()) return bad("device " + std::to_string(*twin) + " stands twice");
+  if (const auto twin = std::ranges::adjacent_find(sorted); twin != sorted.end())
+    return bad("device " + std::to_string(*twin) + " stands twice");
   DeviceAssignment a;
   a.replicas_ = num_replicas;
   a.partitions_ = num_partitions;
@@ -40,10 +45,12 @@ DeviceAssignment DeviceAssignment::single(std::int64_t device_id) {
 
 Result<std::int64_t> DeviceAssignment::device(LogicalId id) const {
   if (id.replica < 0 || id.replica >= replicas_ || id.partition < 0 || id.partition >= partitions_) {
-    return std::unexpected(Error(ErrorCode::OutOfRange, "replica " + std::to_string(id.replica) + ", partition " + std::to_string(id.partition) +
-                                                            " lies outside " + std::to_string(replicas_) + " x " + std::to_string(partitions_)));
+    return std::unexpected(Error(
+        ErrorCode::OutOfRange, "replica " + std::to_string(id.replica) + ", partition " + std::to_string(id.partition) +
+                                   " lies outside " + std::to_string(replicas_) + " x " + std::to_string(partitions_)));
   }
-  return ids_[static_cast<std::size_t>(id.replica) * static_cast<std::size_t>(partitions_) + static_cast<std::size_t>(id.partition)];
+  return ids_[static_cast<std::size_t>(id.replica) * static_cast<std::size_t>(partitions_) +
+              static_cast<std::size_t>(id.partition)];
 }
 
 std::optional<LogicalId> DeviceAssignment::lookup(std::int64_t device_id) const {
@@ -55,7 +62,8 @@ std::optional<LogicalId> DeviceAssignment::lookup(std::int64_t device_id) const 
 
 std::unordered_map<std::int64_t, LogicalId> DeviceAssignment::lookup_map() const {
   std::unordered_map<std::int64_t, LogicalId> map;
-  for (std::size_t i = 0; i < ids_.size(); ++i) map.emplace(ids_[i], LogicalId{static_cast<int>(i) / partitions_, static_cast<int>(i) % partitions_});
+  for (std::size_t i = 0; i < ids_.size(); ++i)
+    map.emplace(ids_[i], LogicalId{static_cast<int>(i) / partitions_, static_cast<int>(i) % partitions_});
   return map;
 }
 
@@ -80,32 +88,40 @@ Result<DeviceAssignment> DeviceAssignment::parse(std::string_view bytes) {
     std::vector<std::vector<std::int64_t>> columns;
   };
   PJRT_TRY(const Read read, proto::guarded("DeviceAssignmentProto", [&] {
-    Read r;
-    protozero::pbf_reader reader(bytes.data(), bytes.size());
-    while (reader.next()) {
-      switch (reader.tag()) {
-        case fields::replica_count: r.replicas = reader.get_int32(); break;
-        case fields::computation_count: r.partitions = reader.get_int32(); break;
-        case fields::computation_devices: {
-          std::vector<std::int64_t>& ids = r.columns.emplace_back();
-          protozero::pbf_reader devices = reader.get_message();
-          while (devices.next(column::replica_device_ids)) {
-            if (devices.wire_type() == protozero::pbf_wire_type::length_delimited) {
-              for (const std::int64_t id : devices.get_packed_int64()) ids.push_back(id);
-            } else {
-              ids.push_back(devices.get_int64());
-            }
-          }
-          break;
-        }
-        default: reader.skip();
-      }
-    }
-    return r;
-  }));
+             Read r;
+             protozero::pbf_reader reader(bytes.data(), bytes.size());
+             while (reader.next()) {
+               switch (reader.tag()) {
+                 case fields::replica_count:
+                   r.replicas = reader.get_int32();
+                   break;
+                 case fields::computation_count:
+                   r.partitions = reader.get_int32();
+                   break;
+                 case fields::computation_devices: {
+                   std::vector<std::int64_t>& ids = r.columns.emplace_back();
+                   protozero::pbf_reader devices = reader.get_message();
+                   while (devices.next(column::replica_device_ids)) {
+                     if (devices.wire_type() == protozero::pbf_wire_type::length_delimited) {
+                       for (const std::int64_t id : devices.get_packed_int64()) ids.push_back(id);
+                     } else {
+                       ids.push_back(devices.get_int64());
+                     }
+                   }
+                   break;
+                 }
+                 default:
+                   reader.skip();
+               }
+             }
+             return r;
+           }));
   if (static_cast<std::size_t>(std::max(read.partitions, 0)) != read.columns.size() ||
-      std::ranges::any_of(read.columns, [&](const auto& c) { return c.size() != static_cast<std::size_t>(std::max(read.replicas, 0)); })) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the device assignment's counts and its devices disagree"));
+      std::ranges::any_of(read.columns, [&](const auto& c) {
+        return c.size() != static_cast<std::size_t>(std::max(read.replicas, 0));
+      })) {
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the device assignment's counts and its devices disagree"));
   }
   std::vector<std::int64_t> ids;
   for (int r = 0; r < read.replicas; ++r) {

@@ -39,7 +39,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
 std::vector<fs::path> sorted_entries(const fs::path& directory) {
   std::vector<fs::path> entries;
   std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) entries.push_back(it->path());
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
+    entries.push_back(it->path());
   std::ranges::sort(entries);
   return entries;
 }
@@ -65,7 +66,9 @@ class Search {
  public:
   PluginSearch result;
 
-  void place(std::string place, std::string outcome) { result.places.push_back({std::move(place), std::move(outcome)}); }
+  void place(std::string place, std::string outcome) {
+    result.places.push_back({std::move(place), std::move(outcome)});
+  }
 
   void variable_with_path() {
     const std::string place_name = "PJRT_PLUGIN";
@@ -216,21 +219,26 @@ Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_vi
   }
   Error error(ErrorCode::NotFound, "no plugin named '" + std::string(name) + "' was found");
   for (const SearchedPlace& p : search.places) error = std::move(error).with_note(p.place + ": " + p.outcome);
-  for (const PluginCandidate& c : search.found) error = std::move(error).with_note("found under another name: " + c.name + ", " + c.path.string());
-  if (name == "cpu") error = std::move(error).with_note("a CPU plugin can be had from PyPI: pip install lammps-jax-pjrt-cpu");
+  for (const PluginCandidate& c : search.found)
+    error = std::move(error).with_note("found under another name: " + c.name + ", " + c.path.string());
+  if (name == "cpu")
+    error = std::move(error).with_note("a CPU plugin can be had from PyPI: pip install lammps-jax-pjrt-cpu");
   if (name == "tpu") error = std::move(error).with_note("the TPU plugin can be had from PyPI: pip install libtpu");
-  if (name == "cuda") error = std::move(error).with_note("a CUDA plugin can be had from PyPI: pip install jax-cuda13-pjrt");
+  if (name == "cuda")
+    error = std::move(error).with_note("a CUDA plugin can be had from PyPI: pip install jax-cuda13-pjrt");
   return std::unexpected(std::move(error).with_note("or name the file itself: a path with a '/' in it"));
 }
 
 void prepare_environment(const fs::path& plugin) {
-  if (plugin.filename().string().find("libtpu") == std::string::npos || environment("TPU_SKIP_MDS_QUERY")) return;
+  if (plugin.filename().string().find("libtpu") == std::string::npos) return;
   for (const fs::path& device : sorted_entries("/sys/bus/pci/devices")) {
     std::ifstream vendor(device / "vendor");
     std::string id;
     if (vendor >> id && id == "0x1ae0") return;  // Google: a TPU is attached, let libtpu ask where it is
   }
   ::setenv("TPU_SKIP_MDS_QUERY", "1", 0);
+  ::setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1",
+           0);  // its lock file guards no device, and two processes that start at once would fail over it
 }
 
 }  // namespace detail
@@ -250,7 +258,8 @@ PluginSearch find_plugins() {
   const auto data = detail::environment("XDG_DATA_HOME");
   const auto home = detail::environment("HOME");
   if (data || home) {
-    const std::filesystem::path base = data ? std::filesystem::path(*data) : std::filesystem::path(*home) / ".local" / "share";
+    const std::filesystem::path base =
+        data ? std::filesystem::path(*data) : std::filesystem::path(*home) / ".local" / "share";
     search.directory(base / "pjrt" / "plugins", "");
   }
   const std::vector<std::filesystem::path> sites = detail::python_sites();

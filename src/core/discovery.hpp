@@ -8,14 +8,16 @@
 
 namespace pjrt::detail {
 
-/// The name a plugin file suggests: "cpu" for pjrt_c_api_cpu_plugin.so, "tpu" for libtpu.so, "cuda" for xla_cuda_plugin.so.
+/// The name a plugin file suggests: "cpu" for pjrt_c_api_cpu_plugin.so, "tpu" for libtpu.so, "cuda" for
+/// xla_cuda_plugin.so.
 std::string plugin_name_of(const std::filesystem::path& file);
 
 /// The first candidate of that name, exact names before aliases within a place. NotFound lists every place.
 Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_view name);
 
-/// Environment that some plugins want before they are loaded: libtpu asks a metadata server, with long retries, unless it
-/// is told not to. Only set where no TPU is attached and the user has not decided.
+/// Environment that some plugins want before they are loaded: libtpu asks a metadata server, with long retries, and
+/// takes a lock file that a second process fails over, unless it is told not to. Only set where no TPU is attached and
+/// the user has not decided.
 void prepare_environment(const std::filesystem::path& plugin);
 
 }  // namespace pjrt::detail

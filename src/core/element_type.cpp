@@ -66,7 +66,9 @@ const Row& row(ElementType type) {
 
 }  // namespace
 
-std::string_view name(ElementType type) noexcept { return row(type).xla; }
+std::string_view name(ElementType type) noexcept {
+  return row(type).xla;
+}
 
 std::optional<ElementType> element_type_from_name(std::string_view name) noexcept {
   if (name.empty() || name == "invalid") return std::nullopt;
@@ -81,7 +83,9 @@ std::optional<ElementType> element_type_from_name(std::string_view name) noexcep
   return std::nullopt;
 }
 
-int bit_width(ElementType type) noexcept { return row(type).bits; }
+int bit_width(ElementType type) noexcept {
+  return row(type).bits;
+}
 
 std::size_t host_size(ElementType type) noexcept {
   return (static_cast<std::size_t>(row(type).bits) + 7) / 8;
@@ -97,7 +101,9 @@ bool is_floating(ElementType type) noexcept {
   return first == 'f' || first == 'b';
 }
 
-bool is_complex(ElementType type) noexcept { return row(type).xla[0] == 'c'; }
+bool is_complex(ElementType type) noexcept {
+  return row(type).xla[0] == 'c';
+}
 
 bool is_integer(ElementType type) noexcept {
   const char first = row(type).xla[0];

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -37,6 +38,13 @@ class Mapping {
     if (offset > bytes_.size() || count > (bytes_.size() - offset) / sizeof(T)) return {};
     return {reinterpret_cast<const T*>(bytes_.data() + offset), static_cast<std::size_t>(count)};
   }
+  /// The header, if it is that of a 64-bit shared library.
+  const Elf64_Ehdr* library() const {
+    const auto headers = at<Elf64_Ehdr>(0, 1);
+    const bool is_library = !headers.empty() && std::memcmp(headers[0].e_ident, ELFMAG, SELFMAG) == 0 &&
+                            headers[0].e_ident[EI_CLASS] == ELFCLASS64 && headers[0].e_type == ET_DYN;
+    return is_library ? headers.data() : nullptr;
+  }
 
  private:
   std::span<const std::byte> bytes_;
@@ -46,12 +54,9 @@ class Mapping {
 
 bool exports_symbol(const std::filesystem::path& file, std::string_view symbol) {
   const Mapping map(file);
-  const auto headers = map.at<Elf64_Ehdr>(0, 1);
-  if (headers.empty() || std::memcmp(headers[0].e_ident, ELFMAG, SELFMAG) != 0 || headers[0].e_ident[EI_CLASS] != ELFCLASS64 ||
-      headers[0].e_type != ET_DYN) {
-    return false;
-  }
-  const auto sections = map.at<Elf64_Shdr>(headers[0].e_shoff, headers[0].e_shnum);
+  const Elf64_Ehdr* header = map.library();
+  if (header == nullptr) return false;
+  const auto sections = map.at<Elf64_Shdr>(header->e_shoff, header->e_shnum);
   for (const Elf64_Shdr& section : sections) {
     if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections.size()) continue;
     const Elf64_Shdr& strings = sections[section.sh_link];
@@ -63,6 +68,19 @@ bool exports_symbol(const std::filesystem::path& file, std::string_view symbol) 
     }
   }
   return false;
+}
+
+bool is_cut_short(const std::filesystem::path& file) {
+  const Mapping map(file);
+  const Elf64_Ehdr* header = map.library();
+  if (header == nullptr) return false;
+  const auto segments = map.at<Elf64_Phdr>(header->e_phoff, header->e_phnum);
+  return segments.size() < header->e_phnum ||
+         std::ranges::any_of(
+             segments,
+             [&](const Elf64_Phdr& s) {
+               return s.p_type == PT_LOAD && s.p_filesz > 0 && map.at<std::byte>(s.p_offset, s.p_filesz).empty();
+             });
 }
 
 }  // namespace pjrt::detail

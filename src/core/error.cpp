@@ -18,7 +18,9 @@ struct ErrorState {
   std::vector<std::string> notes;
 };
 
-void retain(ErrorState* s) noexcept { s->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(ErrorState* s) noexcept {
+  s->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(ErrorState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
@@ -31,14 +33,21 @@ std::string_view name(ErrorCode code) noexcept {
   return known.empty() ? "UNKNOWN" : known;
 }
 
-Error::Error(ErrorCode code, std::string message) : state_(detail::Ref<detail::ErrorState>::adopt(new detail::ErrorState)) {
+Error::Error(ErrorCode code, std::string message)
+    : state_(detail::Ref<detail::ErrorState>::adopt(new detail::ErrorState)) {
   state_->code = code == ErrorCode::Ok ? ErrorCode::Unknown : code;
   state_->message = std::move(message);
 }
 
-ErrorCode Error::code() const noexcept { return state_ ? state_->code : ErrorCode::Unknown; }
-std::string_view Error::message() const noexcept { return state_ ? std::string_view(state_->message) : ""; }
-std::string_view Error::function() const noexcept { return state_ ? std::string_view(state_->function) : ""; }
+ErrorCode Error::code() const noexcept {
+  return state_ ? state_->code : ErrorCode::Unknown;
+}
+std::string_view Error::message() const noexcept {
+  return state_ ? std::string_view(state_->message) : "";
+}
+std::string_view Error::function() const noexcept {
+  return state_ ? std::string_view(state_->function) : "";
+}
 
 std::span<const ErrorPayload> Error::payloads() const noexcept {
   return state_ ? std::span<const ErrorPayload>(state_->payloads) : std::span<const ErrorPayload>();
@@ -64,7 +73,9 @@ detail::ErrorState& Error::own() {
   return *state_;
 }
 
-Error Error::with_note(std::string note) const& { return Error(*this).with_note(std::move(note)); }
+Error Error::with_note(std::string note) const& {
+  return Error(*this).with_note(std::move(note));
+}
 
 Error Error::with_note(std::string note) && {
   own().notes.push_back(std::move(note));
@@ -103,6 +114,8 @@ std::string to_string(const Error& error) {
   return text;
 }
 
-std::ostream& operator<<(std::ostream& out, const Error& error) { return out << to_string(error); }
+std::ostream& operator<<(std::ostream& out, const Error& error) {
+  return out << to_string(error);
+}
 
 }  // namespace pjrt

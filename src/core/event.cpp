@@ -16,14 +16,44 @@ int& InCallback::depth() noexcept {
   return depth;
 }
 
-void retain(EventState* s) noexcept { s->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(EventState* s) noexcept {
+  s->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(EventState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
 }
 
+bool EventState::is_ready() noexcept {
+  if (raw == nullptr || seen_ready.load(std::memory_order_relaxed)) return true;
+  const auto args = call<abi::fn::PJRT_Event_IsReady>(*plugin, {.event = raw});
+  const bool ready = !args || args->is_ready;
+  if (ready) seen_ready.store(true, std::memory_order_relaxed);
+  return ready;
+}
+
+namespace {
+
+/// Keeps a client until an event is ready: some plugins crash when it goes while they download for it.
+void keep_until_ready(const PluginState& plugin, abi::PJRT_Event* event, Ref<ClientState> client) noexcept {
+  auto held = std::make_unique<Ref<ClientState>>(std::move(client));
+  abi::PJRT_Event_OnReady_Args args{};
+  args.event = event;
+  args.user_arg = held.get();
+  args.callback = [](abi::PJRT_Error* error, void* user_arg) {
+    const InCallback here;
+    const std::unique_ptr<Ref<ClientState>> held(static_cast<Ref<ClientState>*>(user_arg));
+    (void)outcome_of(*(*held)->plugin, error, "PJRT_Event_OnReady");
+  };
+  if (call<abi::fn::PJRT_Event_OnReady>(plugin, args)) (void)held.release();
+}
+
+}  // namespace
+
 EventState::~EventState() {
-  if (raw != nullptr) call_quietly<abi::fn::PJRT_Event_Destroy>(*plugin, {.event = raw});
+  if (raw == nullptr) return;
+  if (client && !is_ready()) keep_until_ready(*plugin, raw, std::move(client));
+  call_quietly<abi::fn::PJRT_Event_Destroy>(*plugin, {.event = raw});
 }
 
 Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) {
@@ -60,7 +90,9 @@ std::atomic<CallbackExceptionHandler> exception_handler{write_line};
 
 }  // namespace
 
-void report_callback_exception(const char* where) noexcept { exception_handler.load()(where); }
+void report_callback_exception(const char* where) noexcept {
+  exception_handler.load()(where);
+}
 
 }  // namespace detail
 
@@ -135,17 +167,19 @@ Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
 
 namespace {
 
-Result<void> moved_from() { return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event was moved from")); }
+Result<void> moved_from() {
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event was moved from"));
+}
 
 }  // namespace
 
-abi::PJRT_Event* Event::raw() const noexcept { return state_ ? state_->raw : nullptr; }
+abi::PJRT_Event* Event::raw() const noexcept {
+  return state_ ? state_->raw : nullptr;
+}
 
 bool Event::is_ready() const noexcept {
   if (state_ && state_->joined) return state_->joined->pending.load() == 0;
-  if (raw() == nullptr) return true;
-  auto args = detail::call<abi::fn::PJRT_Event_IsReady>(*state_->plugin, {.event = state_->raw});
-  return !args || args->is_ready;
+  return !state_ || state_->is_ready();
 }
 
 Result<void> Event::await() const {
@@ -160,11 +194,15 @@ Result<void> Event::await() const {
   if (raw() == nullptr) return state_->outcome;
   abi::PJRT_Event_Await_Args args{};
   args.event = state_->raw;
-  return detail::call<abi::fn::PJRT_Event_Await>(*state_->plugin, args);
+  Result<void> outcome = detail::call<abi::fn::PJRT_Event_Await>(*state_->plugin, args);
+  if (outcome) state_->seen_ready.store(true, std::memory_order_relaxed);
+  return outcome;
 }
 
 Result<void> Event::outcome() const {
-  if (!is_ready()) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event is not ready; its outcome is not known yet"));
+  if (!is_ready())
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, "the event is not ready; its outcome is not known yet"));
   if (state_ && state_->joined) return state_->joined->outcome();
   if (!state_) return moved_from();
   if (raw() == nullptr) return state_->outcome;
@@ -247,7 +285,8 @@ Result<void> EventSetter::set(Result<void> outcome) {
 }
 
 void EventSetter::abandon() noexcept {
-  if (state_ && !state_->set.load()) (void)set(std::unexpected(Error(ErrorCode::Cancelled, "the event was abandoned before it was set")));
+  if (state_ && !state_->set.load())
+    (void)set(std::unexpected(Error(ErrorCode::Cancelled, "the event was abandoned before it was set")));
 }
 
 EventSetter& EventSetter::operator=(EventSetter&& other) noexcept {
@@ -258,6 +297,8 @@ EventSetter& EventSetter::operator=(EventSetter&& other) noexcept {
   return *this;
 }
 
-EventSetter::~EventSetter() { abandon(); }
+EventSetter::~EventSetter() {
+  abandon();
+}
 
 }  // namespace pjrt

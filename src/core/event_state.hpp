@@ -31,11 +31,13 @@ struct EventState {
   std::atomic<int> references{1};
   std::shared_ptr<JoinedEvents> joined;  // instead of a C event
   const PluginState* plugin = nullptr;
-  Ref<ClientState> client;  // events of an unfinished client's work keep it
+  Ref<ClientState> client;  // whose work it is; kept until that is done, whoever drops the event before
   abi::PJRT_Event* raw = nullptr;
   Result<void> outcome;  // of an event without a C event
   std::atomic<bool> set{false};
+  std::atomic<bool> seen_ready{false};
 
+  bool is_ready() noexcept;
   ~EventState();
 };
 

@@ -1,5 +1,6 @@
 #include "pjrt/executable.hpp"
 
+#include <numeric>
 #include <utility>
 
 #include "core/call.hpp"
@@ -15,7 +16,9 @@ namespace fn = abi::fn;
 
 namespace detail {
 
-void retain(ExecutableState* s) noexcept { s->references.fetch_add(1, std::memory_order_relaxed); }
+void retain(ExecutableState* s) noexcept {
+  s->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void release(ExecutableState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
@@ -36,15 +39,21 @@ Result<std::vector<Shape>> read_output_shapes(const PluginState& plugin, abi::PJ
   PJRT_TRY(const auto types, call<fn::PJRT_Executable_OutputElementTypes>(plugin, {.executable = raw}));
   PJRT_TRY(const auto dims, call<fn::PJRT_Executable_OutputDimensions>(plugin, {.executable = raw}));
   if (types.num_output_types != dims.num_outputs) {
-    return std::unexpected(Error(ErrorCode::Internal, "the plugin gives " + std::to_string(types.num_output_types) + " output types and " +
-                                                          std::to_string(dims.num_outputs) + " output dimensions"));
+    return std::unexpected(Error(ErrorCode::Internal, "the plugin gives " + std::to_string(types.num_output_types) +
+                                                          " output types and " + std::to_string(dims.num_outputs) +
+                                                          " output dimensions"));
   }
+  PJRT_TRY(const auto raw_types,
+           given<fn::PJRT_Executable_OutputElementTypes>(types.output_types, types.num_output_types));
+  PJRT_TRY(const auto ranks, given<fn::PJRT_Executable_OutputDimensions>(dims.dim_sizes, dims.num_outputs));
+  const std::size_t count = std::accumulate(ranks.begin(), ranks.end(), std::size_t{0});
+  PJRT_TRY(const auto sizes, given<fn::PJRT_Executable_OutputDimensions>(dims.dims, count));
   std::vector<Shape> shapes;
-  shapes.reserve(dims.num_outputs);
-  const std::int64_t* at = dims.dims;
-  for (std::size_t i = 0; i < dims.num_outputs; ++i) {
-    shapes.push_back({from_c(types.output_types[i]), Dimensions(std::span(at, dims.dim_sizes[i]))});
-    at += dims.dim_sizes[i];
+  shapes.reserve(ranks.size());
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    shapes.push_back({from_c(raw_types[i]), Dimensions(sizes.subspan(at, ranks[i]))});
+    at += ranks[i];
   }
   return shapes;
 }
@@ -77,8 +86,12 @@ Result<Program> read_optimized_program(const PluginState& plugin, abi::PJRT_Exec
 
 }  // namespace detail
 
-Plugin Executable::plugin() const noexcept { return Plugin(state_->plugin); }
-abi::PJRT_Executable* Executable::raw() const noexcept { return state_ ? state_->raw : nullptr; }
+Plugin Executable::plugin() const noexcept {
+  return Plugin(state_->plugin);
+}
+abi::PJRT_Executable* Executable::raw() const noexcept {
+  return state_ ? state_->raw : nullptr;
+}
 
 Result<std::string> Executable::name() const {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_Name>(*state_->plugin, {.executable = state_->raw}));
@@ -86,12 +99,14 @@ Result<std::string> Executable::name() const {
 }
 
 Result<int> Executable::num_replicas() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_NumReplicas>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_NumReplicas>(*state_->plugin, {.executable = state_->raw}));
   return static_cast<int>(args.num_replicas);
 }
 
 Result<int> Executable::num_partitions() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_NumPartitions>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_NumPartitions>(*state_->plugin, {.executable = state_->raw}));
   return static_cast<int>(args.num_partitions);
 }
 
@@ -100,11 +115,16 @@ Result<std::size_t> Executable::num_outputs() const {
   return args.num_outputs;
 }
 
-Result<std::vector<Shape>> Executable::output_shapes() const { return detail::read_output_shapes(*state_->plugin, state_->raw); }
+Result<std::vector<Shape>> Executable::output_shapes() const {
+  return detail::read_output_shapes(*state_->plugin, state_->raw);
+}
 
 namespace {
 
-std::vector<std::string> strings(const char* const* texts, const std::size_t* sizes, std::size_t count) {
+template <class F>
+Result<std::vector<std::string>> strings(const char* const* texts, const std::size_t* sizes, std::size_t count) {
+  PJRT_CHECK(detail::given<F>(texts, count));
+  PJRT_CHECK(detail::given<F>(sizes, count));
   std::vector<std::string> all;
   for (std::size_t i = 0; i < count; ++i) all.emplace_back(detail::text(texts[i], sizes[i]));
   return all;
@@ -113,32 +133,39 @@ std::vector<std::string> strings(const char* const* texts, const std::size_t* si
 }  // namespace
 
 Result<std::vector<std::string>> Executable::output_memory_kinds() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_OutputMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
-  return strings(args.memory_kinds, args.memory_kind_sizes, args.num_outputs);
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_OutputMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
+  return strings<fn::PJRT_Executable_OutputMemoryKinds>(args.memory_kinds, args.memory_kind_sizes, args.num_outputs);
 }
 
 Result<std::vector<std::string>> Executable::parameter_memory_kinds() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_ParameterMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
-  return strings(args.memory_kinds, args.memory_kind_sizes, args.num_parameters);
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_ParameterMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
+  return strings<fn::PJRT_Executable_ParameterMemoryKinds>(args.memory_kinds, args.memory_kind_sizes,
+                                                           args.num_parameters);
 }
 
 Result<std::int64_t> Executable::size_of_generated_code() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_SizeOfGeneratedCodeInBytes>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_SizeOfGeneratedCodeInBytes>(*state_->plugin, {.executable = state_->raw}));
   return args.size_in_bytes;
 }
 
 Result<std::string> Executable::fingerprint() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_Fingerprint>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_Fingerprint>(*state_->plugin, {.executable = state_->raw}));
   return std::string(detail::text(args.executable_fingerprint, args.executable_fingerprint_size));
 }
 
 Result<NamedValues> Executable::cost_analysis() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_GetCostAnalysis>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_GetCostAnalysis>(*state_->plugin, {.executable = state_->raw}));
   return detail::from_c(args.properties, args.num_properties);
 }
 
 Result<CompiledMemoryStats> Executable::memory_stats() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_GetCompiledMemoryStats>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_GetCompiledMemoryStats>(*state_->plugin, {.executable = state_->raw}));
   CompiledMemoryStats s;
   s.generated_code = args.generated_code_size_in_bytes;
   s.argument = args.argument_size_in_bytes;
@@ -162,7 +189,8 @@ Result<CompiledMemoryStats> Executable::memory_stats() const {
 }
 
 Result<SerializedCompileOptions> Executable::serialized_compile_options() const {
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_GetCompileOptions>(*state_->plugin, {.executable = state_->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_Executable_GetCompileOptions>(*state_->plugin, {.executable = state_->raw}));
   return detail::own_bytes(args.serialized_bytes, args.serialized_bytes_size, args.serialized_compile_options,
                            args.serialized_compile_options_deleter);
 }
@@ -172,7 +200,9 @@ Result<CompileOptions> Executable::compile_options() const {
   return CompileOptions::parse(bytes.text());
 }
 
-Result<Program> Executable::optimized_program() const { return detail::read_optimized_program(*state_->plugin, state_->raw); }
+Result<Program> Executable::optimized_program() const {
+  return detail::read_optimized_program(*state_->plugin, state_->raw);
+}
 
 Result<SerializedExecutable> Executable::serialize() const {
   PJRT_TRY(const detail::OwnedBytes payload, serialize_raw());

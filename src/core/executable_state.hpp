@@ -17,6 +17,8 @@ namespace pjrt::detail {
 struct Signature {
   bool known = false;
   std::vector<Parameter> parameters;
+  /// A parameter is a tuple: made of the arguments, or else wanted as an argument, and no buffer is one.
+  bool has_tuple_parameter = false;
   bool any_donated = false;
   std::vector<KnownLayout> output_layouts;
   std::vector<bool> output_is_dynamic;
@@ -35,6 +37,8 @@ struct LoadedExecutableState {
   std::vector<Shape> output_shapes;  // empty if the plugin does not tell
   std::vector<const DeviceRecord*> devices;
   std::atomic<bool> deleted{false};
+  /// It was compiled to make a tuple of its arguments.
+  bool tuples_arguments = false;
 
   std::mutex signature_mutex;
   std::unique_ptr<const Signature> signature_storage;
@@ -54,14 +58,17 @@ struct ExecutableState {
   ~ExecutableState();
 };
 
-/// Adopts `raw` and reads what never changes.
-Result<LoadedExecutable> make_loaded_executable(Ref<ClientState> client, abi::PJRT_LoadedExecutable* raw);
+/// Adopts `raw` and reads what never changes. `options` are those it was compiled with; if null, the plugin is asked.
+Result<LoadedExecutable> make_loaded_executable(Ref<ClientState> client, abi::PJRT_LoadedExecutable* raw,
+                                                const CompileOptions* options);
 
 /// Owns `raw`.
 Executable make_executable(const PluginState& plugin, abi::PJRT_Executable* raw);
 
 /// Read once, from the optimized program. Never null; `known` says whether the plugin told.
 PJRT_EXPORT const Signature& signature_of(LoadedExecutableState& state);
+/// The same for one that need not be loaded; read at each call.
+PJRT_EXPORT Signature read_signature(const Executable& executable, std::size_t num_outputs);
 
 /// Who writes what this plugin serializes.
 const SerializedExecutable::Origin& origin_of(const PluginState& plugin);

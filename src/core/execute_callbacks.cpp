@@ -48,7 +48,8 @@ Result<void> run_send(const SendTarget& target, Chunk chunk, std::size_t total, 
 #endif
 }
 
-abi::PJRT_Error* on_send(abi::PJRT_Chunk* chunk, abi::PJRT_CallbackError* make_error, size_t total, bool done, void* user) {
+abi::PJRT_Error* on_send(abi::PJRT_Chunk* chunk, abi::PJRT_CallbackError* make_error, size_t total, bool done,
+                         void* user) {
   const InCallback here;
   const Result<void> outcome = run_send(*static_cast<SendTarget*>(user), adopt(*chunk), total, done);
   if (outcome) return nullptr;
@@ -63,17 +64,20 @@ void on_recv(abi::PJRT_CopyToDeviceStream* stream, void* user) {
   run_guarded("a receive callback", call);
 }
 
-void on_output(int64_t replica, int64_t partition, const void* data, const int64_t* dims, size_t num_dims, abi::PJRT_Buffer_Type type,
-               int64_t operand, void* user) {
+void on_output(int64_t replica, int64_t partition, const void* data, const int64_t* dims, size_t num_dims,
+               abi::PJRT_Buffer_Type type, int64_t operand, void* user) {
   const InCallback here;
   const auto& target = *static_cast<OutputTarget*>(user);
   auto call = [&] {
-    target.callback(replica, partition, HostView(data, Shape{from_c(type), Dimensions(std::span(dims, num_dims))}), operand);
+    target.callback(replica, partition, HostView(data, Shape{from_c(type), Dimensions(std::span(dims, num_dims))}),
+                    operand);
   };
   run_guarded("an output callback", call);
 }
 
-std::unexpected<Error> bad_callbacks(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "execute options: " + std::move(what))); }
+std::unexpected<Error> bad_callbacks(std::string what) {
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "execute options: " + std::move(what)));
+}
 
 }  // namespace
 
@@ -89,7 +93,8 @@ struct CExecuteOptions::Held {
   std::shared_ptr<void> context;
 };
 
-CExecuteOptions::CExecuteOptions(const PluginState& plugin, const ExecuteOptions& options, std::span<const std::int64_t> kept)
+CExecuteOptions::CExecuteOptions(const PluginState& plugin, const ExecuteOptions& options,
+                                 std::span<const std::int64_t> kept)
     : plugin_(plugin), options_(options) {
   c_.struct_size = abi::struct_size<abi::PJRT_ExecuteOptions>;
   c_.launch_id = options.launch_id;
@@ -99,7 +104,8 @@ CExecuteOptions::CExecuteOptions(const PluginState& plugin, const ExecuteOptions
 Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
   const ExecuteOptions& o = options_;
   if (!o.call_location.empty()) c_.call_location = o.call_location.c_str();
-  if (o.task_ids.size() != o.incarnation_ids.size()) return bad_callbacks("a different number of tasks and of incarnations");
+  if (o.task_ids.size() != o.incarnation_ids.size())
+    return bad_callbacks("a different number of tasks and of incarnations");
   c_.num_tasks = o.task_ids.size();
   if (c_.num_tasks > 0) {
     c_.task_ids = const_cast<int*>(o.task_ids.data());
@@ -108,16 +114,21 @@ Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
   c_.multi_slice_config = o.multi_slice_config;
   c_.use_major_to_minor_data_layout_for_callbacks = o.use_major_to_minor_data_layout_for_callbacks;
 
-  if (o.context || !o.send_callbacks.empty() || !o.recv_callbacks.empty() || !o.hlo_output_callbacks.empty()) held_ = std::make_shared<Held>();
+  if (o.context || !o.send_callbacks.empty() || !o.recv_callbacks.empty() || !o.hlo_output_callbacks.empty())
+    held_ = std::make_shared<Held>();
   if (o.context) {
-    if (!(o.context->plugin() == Plugin(&plugin_))) return bad_callbacks("the execute context belongs to another plugin");
+    if (!(o.context->plugin() == Plugin(&plugin_)))
+      return bad_callbacks("the execute context belongs to another plugin");
     c_.context = o.context->raw();
     held_->context = o.context->owner();
   }
   if (!o.send_callbacks.empty()) {
-    if (o.send_callbacks.size() != num_devices) return bad_callbacks("send callbacks for " + std::to_string(o.send_callbacks.size()) + " of " + std::to_string(num_devices) + " devices");
+    if (o.send_callbacks.size() != num_devices)
+      return bad_callbacks("send callbacks for " + std::to_string(o.send_callbacks.size()) + " of " +
+                           std::to_string(num_devices) + " devices");
     for (const std::vector<SendCallback>& device : o.send_callbacks) {
-      if (device.size() != o.send_callbacks.front().size()) return bad_callbacks("the devices have different numbers of send callbacks");
+      if (device.size() != o.send_callbacks.front().size())
+        return bad_callbacks("the devices have different numbers of send callbacks");
       std::vector<abi::PJRT_SendCallbackInfo>& infos = held_->send_infos.emplace_back();
       for (const SendCallback& s : device) {
         if (!s.callback) return bad_callbacks("a send callback is empty");
@@ -130,9 +141,12 @@ Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
     c_.send_callbacks = held_->send_lists.data();
   }
   if (!o.recv_callbacks.empty()) {
-    if (o.recv_callbacks.size() != num_devices) return bad_callbacks("receive callbacks for " + std::to_string(o.recv_callbacks.size()) + " of " + std::to_string(num_devices) + " devices");
+    if (o.recv_callbacks.size() != num_devices)
+      return bad_callbacks("receive callbacks for " + std::to_string(o.recv_callbacks.size()) + " of " +
+                           std::to_string(num_devices) + " devices");
     for (const std::vector<RecvCallback>& device : o.recv_callbacks) {
-      if (device.size() != o.recv_callbacks.front().size()) return bad_callbacks("the devices have different numbers of receive callbacks");
+      if (device.size() != o.recv_callbacks.front().size())
+        return bad_callbacks("the devices have different numbers of receive callbacks");
       std::vector<abi::PJRT_RecvCallbackInfo>& infos = held_->recv_infos.emplace_back();
       for (const RecvCallback& r : device) {
         if (!r.callback) return bad_callbacks("a receive callback is empty");

@@ -28,9 +28,15 @@ Result<ExecuteContext> ExecuteContext::create(const Plugin& plugin) {
   return ExecuteContext(std::move(state));
 }
 
-Plugin ExecuteContext::plugin() const noexcept { return Plugin(state_->plugin); }
-abi::PJRT_ExecuteContext* ExecuteContext::raw() const noexcept { return state_->raw; }
-std::shared_ptr<void> ExecuteContext::owner() const noexcept { return state_; }
+Plugin ExecuteContext::plugin() const noexcept {
+  return Plugin(state_->plugin);
+}
+abi::PJRT_ExecuteContext* ExecuteContext::raw() const noexcept {
+  return state_->raw;
+}
+std::shared_ptr<void> ExecuteContext::owner() const noexcept {
+  return state_;
+}
 
 void ExecuteContext::attach(std::shared_ptr<void> what) const {
   const std::lock_guard lock(state_->mutex);

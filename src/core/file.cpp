@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,14 +18,25 @@ namespace pjrt::detail {
 namespace {
 
 constexpr std::size_t kChunk = 65536;
+constexpr std::size_t kLongestDevice = 1 << 26;  // /dev/zero never ends
 
 ErrorCode code_of(int error) {
   switch (error) {
-    case ENOENT: case ENOTDIR: return ErrorCode::NotFound;
-    case EACCES: case EPERM: case EROFS: return ErrorCode::PermissionDenied;
-    case ENOSPC: case EDQUOT: case ENOMEM: return ErrorCode::ResourceExhausted;
-    case EISDIR: return ErrorCode::InvalidArgument;
-    default: return ErrorCode::Unknown;
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorCode::NotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ErrorCode::PermissionDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case ENOMEM:
+      return ErrorCode::ResourceExhausted;
+    case EISDIR:
+      return ErrorCode::InvalidArgument;
+    default:
+      return ErrorCode::Unknown;
   }
 }
 
@@ -60,7 +72,7 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::file
 
 }  // namespace
 
-Result<FileContents> read_file(const std::filesystem::path& path) {
+Result<FileContents> read_file(const std::filesystem::path& path) try {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return failed("cannot read", path, errno);
   struct stat info{};
@@ -76,10 +88,13 @@ Result<FileContents> read_file(const std::filesystem::path& path) {
     if (n < 0) return failed("cannot read", path, errno);
     if (n == 0) break;
     used += static_cast<std::size_t>(n);
+    if (S_ISCHR(info.st_mode) && used > kLongestDevice) return failed("cannot read", path, EFBIG);
   }
   bytes->resize(used);
   const std::span<const std::byte> all(*bytes);
   return FileContents(std::move(bytes), all);
+} catch (const std::bad_alloc&) {
+  return failed("cannot read", path, ENOMEM);
 }
 
 Result<void> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {

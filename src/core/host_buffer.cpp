@@ -12,12 +12,14 @@ namespace {
 constexpr std::size_t kAlignment = 64;  // what CPU plugins want before they use host memory in place
 
 Error wrong_type(ElementType wanted, ElementType have) {
-  return Error(ErrorCode::InvalidArgument, "the array holds " + std::string(name(have)) + ", not " + std::string(name(wanted)));
+  return Error(ErrorCode::InvalidArgument,
+               "the array holds " + std::string(name(have)) + ", not " + std::string(name(wanted)));
 }
 
 /// Copies one dimension and those inside it; `T` is a word of the element's size.
 template <class T>
-void copy_strided(const std::byte* from, std::byte*& to, std::span<const std::int64_t> dims, std::span<const std::int64_t> strides) {
+void copy_strided(const std::byte* from, std::byte*& to, std::span<const std::int64_t> dims,
+                  std::span<const std::int64_t> strides) {
   if (dims.empty()) {
     std::memcpy(to, from, sizeof(T));
     to += sizeof(T);
@@ -33,7 +35,8 @@ void copy_strided(const std::byte* from, std::byte*& to, std::span<const std::in
     for (std::int64_t i = 0; i < dims[0]; ++i, to += sizeof(T)) std::memcpy(to, from + i * stride, sizeof(T));
     return;
   }
-  for (std::int64_t i = 0; i < dims[0]; ++i) copy_strided<T>(from + i * strides[0], to, dims.subspan(1), strides.subspan(1));
+  for (std::int64_t i = 0; i < dims[0]; ++i)
+    copy_strided<T>(from + i * strides[0], to, dims.subspan(1), strides.subspan(1));
 }
 
 bool strides_are_dense(const Shape& shape, const Dimensions& strides) {
@@ -55,8 +58,8 @@ HostView::HostView(const void* data, Shape shape) : data_(data), shape_(std::mov
 
 Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byte_strides) {
   if (byte_strides.size() != shape.rank()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(byte_strides.size()) + " strides for an array of shape " +
-                                                                 to_string(shape)));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(byte_strides.size()) +
+                                                                 " strides for an array of shape " + to_string(shape)));
   }
   if (!host_byte_size(shape) || host_size(shape.type) == 0) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + to_string(shape)));
@@ -70,8 +73,9 @@ Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byt
 Result<HostView> HostView::checked(const void* data, std::size_t count, ElementType type, Dimensions dims) {
   const std::optional<std::int64_t> wanted = pjrt::element_count(dims);
   if (!wanted || static_cast<std::uint64_t>(*wanted) != count) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument,
-                                 std::to_string(count) + " elements do not make an array of dimensions " + to_string(dims)));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument,
+              std::to_string(count) + " elements do not make an array of dimensions " + to_string(dims)));
   }
   return HostView(data, Shape{type, std::move(dims)});
 }
@@ -89,11 +93,16 @@ void HostView::copy_to(std::byte* out) const {
   }
   const auto* from = static_cast<const std::byte*>(data_);
   switch (host_size(shape_.type)) {
-    case 1: return copy_strided<std::uint8_t>(from, out, shape_.dims, strides_);
-    case 2: return copy_strided<std::uint16_t>(from, out, shape_.dims, strides_);
-    case 4: return copy_strided<std::uint32_t>(from, out, shape_.dims, strides_);
-    case 8: return copy_strided<std::uint64_t>(from, out, shape_.dims, strides_);
-    default: return copy_strided<complex128>(from, out, shape_.dims, strides_);
+    case 1:
+      return copy_strided<std::uint8_t>(from, out, shape_.dims, strides_);
+    case 2:
+      return copy_strided<std::uint16_t>(from, out, shape_.dims, strides_);
+    case 4:
+      return copy_strided<std::uint32_t>(from, out, shape_.dims, strides_);
+    case 8:
+      return copy_strided<std::uint64_t>(from, out, shape_.dims, strides_);
+    default:
+      return copy_strided<complex128>(from, out, shape_.dims, strides_);
   }
 }
 
@@ -105,8 +114,8 @@ Result<HostBuffer> HostBuffer::allocate(Shape shape) {
   const std::size_t size = (static_cast<std::size_t>(*bytes) + kAlignment) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, size);
   if (memory == nullptr) {
-    return std::unexpected(Error(ErrorCode::ResourceExhausted,
-                                 "no host memory for " + pjrt::to_string(shape) + " (" + std::to_string(size) + " bytes)"));
+    return std::unexpected(Error(ErrorCode::ResourceExhausted, "no host memory for " + pjrt::to_string(shape) + " (" +
+                                                                   std::to_string(size) + " bytes)"));
   }
   std::shared_ptr<const void> owner(memory, [](void* p) { std::free(p); });
   return HostBuffer(HostView(memory, std::move(shape)), std::move(owner), true);
@@ -124,7 +133,9 @@ Result<HostBuffer> HostBuffer::copy_of(const HostView& view) {
   return buffer;
 }
 
-HostBuffer HostBuffer::borrow(HostView view, std::shared_ptr<const void> owner) { return {std::move(view), std::move(owner), false}; }
+HostBuffer HostBuffer::borrow(HostView view, std::shared_ptr<const void> owner) {
+  return {std::move(view), std::move(owner), false};
+}
 
 std::span<std::byte> HostBuffer::mutable_bytes() noexcept {
   if (!mutable_) return {};
@@ -140,30 +151,35 @@ Result<void> HostBuffer::check_type(ElementType type) const {
 Result<void> HostBuffer::check_access(ElementType type, bool write) const {
   PJRT_CHECK(check_type(type));
   if (!view_.is_dense()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array " + pjrt::to_string(shape()) + " is not dense; take dense() of it"));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "the array " + pjrt::to_string(shape()) + " is not dense; take dense() of it"));
   }
-  if (write && !mutable_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the array's memory is borrowed and read-only"));
+  if (write && !mutable_)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the array's memory is borrowed and read-only"));
   return {};
 }
 
 Result<const void*> HostBuffer::address(ElementType type, std::span<const std::int64_t> index) const {
   PJRT_CHECK(check_type(type));
   if (index.size() != shape().rank()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(index.size()) + " indices for an array of shape " +
-                                                                 pjrt::to_string(shape())));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument,
+              std::to_string(index.size()) + " indices for an array of shape " + pjrt::to_string(shape())));
   }
   const auto* at = static_cast<const std::byte*>(view_.data());
   for (std::size_t i = 0; i < index.size(); ++i) {
     if (index[i] < 0 || index[i] >= dims()[i]) {
-      return std::unexpected(Error(ErrorCode::OutOfRange, "index " + pjrt::to_string(Dimensions(index)) + " lies outside " +
-                                                              pjrt::to_string(shape())));
+      return std::unexpected(Error(ErrorCode::OutOfRange, "index " + pjrt::to_string(Dimensions(index)) +
+                                                              " lies outside " + pjrt::to_string(shape())));
     }
     at += index[i] * view_.strides()[i];
   }
   return at;
 }
 
-Result<HostBuffer> HostBuffer::clone() const { return copy_of(view_); }
+Result<HostBuffer> HostBuffer::clone() const {
+  return copy_of(view_);
+}
 
 Result<HostBuffer> HostBuffer::dense() const {
   if (view_.is_dense()) return *this;
@@ -172,8 +188,8 @@ Result<HostBuffer> HostBuffer::dense() const {
 
 Result<HostBuffer> HostBuffer::reshape(Dimensions dims) const {
   if (pjrt::element_count(dims) != element_count()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "an array of shape " + pjrt::to_string(shape()) + " cannot become " +
-                                                                 pjrt::to_string(dims)));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "an array of shape " + pjrt::to_string(shape()) +
+                                                                 " cannot become " + pjrt::to_string(dims)));
   }
   PJRT_TRY(HostBuffer whole, dense());
   whole.view_ = HostView(whole.view_.data(), Shape{type(), std::move(dims)});
@@ -182,9 +198,10 @@ Result<HostBuffer> HostBuffer::reshape(Dimensions dims) const {
 
 Result<HostBuffer> HostBuffer::reinterpret(ElementType type) const {
   if (host_size(type) != host_size(this->type()) || host_size(type) == 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "elements of " + std::string(name(this->type())) + " (" +
-                                                                 std::to_string(host_size(this->type())) + " bytes) cannot be read as " +
-                                                                 std::string(name(type)) + " (" + std::to_string(host_size(type)) + ")"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "elements of " + std::string(name(this->type())) + " (" +
+                                              std::to_string(host_size(this->type())) + " bytes) cannot be read as " +
+                                              std::string(name(type)) + " (" + std::to_string(host_size(type)) + ")"));
   }
   HostBuffer other = *this;
   PJRT_TRY(other.view_, HostView::strided(view_.data(), Shape{type, dims()}, view_.strides()));

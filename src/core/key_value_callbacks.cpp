@@ -48,8 +48,8 @@ void give(Args* args, const std::string& value) {
 abi::PJRT_Error* key_value_get(abi::PJRT_KeyValueGetCallback_Args* args) {
   const InCallback here;
   auto* store = static_cast<KeyValueStore*>(args->user_arg);
-  const Result<std::string> value =
-      guarded([&] { return store->get(text(args->key, args->key_size), std::chrono::milliseconds(args->timeout_in_ms)); });
+  const Result<std::string> value = guarded(
+      [&] { return store->get(text(args->key, args->key_size), std::chrono::milliseconds(args->timeout_in_ms)); });
   if (!value) return make_error(args->callback_error, value.error());
   give(args, *value);
   return nullptr;
@@ -67,7 +67,8 @@ abi::PJRT_Error* key_value_try_get(abi::PJRT_KeyValueTryGetCallback_Args* args) 
 abi::PJRT_Error* key_value_put(abi::PJRT_KeyValuePutCallback_Args* args) {
   const InCallback here;
   auto* store = static_cast<KeyValueStore*>(args->user_arg);
-  const Result<void> done = guarded([&] { return store->put(text(args->key, args->key_size), text(args->value, args->value_size)); });
+  const Result<void> done =
+      guarded([&] { return store->put(text(args->key, args->key_size), text(args->value, args->value_size)); });
   return done ? nullptr : make_error(args->callback_error, done.error());
 }
 

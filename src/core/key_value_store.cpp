@@ -10,8 +10,8 @@ Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono
   const auto capped = std::min<std::chrono::milliseconds>(timeout, std::chrono::years(100));
   const bool there = changed_.wait_for(lock, capped, [&] { return values_.contains(key); });
   if (!there) {
-    return std::unexpected(Error(ErrorCode::DeadlineExceeded,
-                                 "no value for key '" + std::string(key) + "' after " + std::to_string(timeout.count()) + " ms"));
+    return std::unexpected(Error(ErrorCode::DeadlineExceeded, "no value for key '" + std::string(key) + "' after " +
+                                                                  std::to_string(timeout.count()) + " ms"));
   }
   return values_.find(key)->second;
 }
@@ -19,7 +19,8 @@ Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono
 Result<std::string> InMemoryKeyValueStore::try_get(std::string_view key) {
   const std::lock_guard lock(mutex_);
   const auto it = values_.find(key);
-  if (it == values_.end()) return std::unexpected(Error(ErrorCode::NotFound, "no value for key '" + std::string(key) + "'"));
+  if (it == values_.end())
+    return std::unexpected(Error(ErrorCode::NotFound, "no value for key '" + std::string(key) + "'"));
   return it->second;
 }
 

@@ -50,19 +50,22 @@ bool read_list(std::string_view& text, char end, std::vector<std::int64_t>& out)
 }
 
 Error bad_layout(std::string_view text) {
-  return Error(ErrorCode::InvalidArgument, "'" + std::string(text) + "' is not a layout such as {1,0} or {1,0:T(8,128)}");
+  return Error(ErrorCode::InvalidArgument,
+               "'" + std::string(text) + "' is not a layout such as {1,0} or {1,0:T(8,128)}");
 }
 
 }  // namespace
 
 Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major, std::vector<std::vector<std::int64_t>> tiles) {
   if (!is_permutation_of_indices(minor_to_major)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "{" + join(minor_to_major) + "} is not an order of " +
-                                                                 std::to_string(minor_to_major.size()) + " dimensions"));
+    return std::unexpected(Error(
+        ErrorCode::InvalidArgument,
+        "{" + join(minor_to_major) + "} is not an order of " + std::to_string(minor_to_major.size()) + " dimensions"));
   }
   for (const std::vector<std::int64_t>& tile : tiles) {
     if (std::ranges::any_of(tile, [](std::int64_t size) { return size < 1 && size != kCombined; })) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "(" + join(tile) + ") is no tile: its sizes must be positive"));
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "(" + join(tile) + ") is no tile: its sizes must be positive"));
     }
   }
   Layout layout;
@@ -104,7 +107,8 @@ Result<Layout> Layout::parse(std::string_view text) {
     }
     if (tiles.empty()) return std::unexpected(bad_layout(text));
   }
-  if (more.find("T(") != std::string_view::npos) return std::unexpected(bad_layout(text));  // tiles behind parts that come first
+  if (more.find("T(") != std::string_view::npos)
+    return std::unexpected(bad_layout(text));  // tiles behind parts that come first
   Result<Layout> layout = create(std::move(minor_to_major), std::move(tiles));
   if (!layout) return std::unexpected(bad_layout(text).with_note(std::string(layout.error().message())));
   layout->suffix_ = more;

@@ -50,12 +50,15 @@ Result<bool> experiment(const ClientState& client) {
   PJRT_CHECK(await(plugin, upload.done_with_host_buffer));
 
   Six stored{};
-  PJRT_TRY(const auto raw, call<fn::PJRT_Buffer_CopyRawToHost>(
-                               plugin, {.buffer = upload.buffer, .dst = stored.data(), .offset = 0, .transfer_size = sizeof stored}));
+  PJRT_TRY(const auto raw,
+           call<fn::PJRT_Buffer_CopyRawToHost>(
+               plugin, {.buffer = upload.buffer, .dst = stored.data(), .offset = 0, .transfer_size = sizeof stored}));
   PJRT_CHECK(await(plugin, raw.event));
   Six read{};
-  PJRT_TRY(const auto host, call<fn::PJRT_Buffer_ToHostBuffer>(
-                                plugin, {.src = upload.buffer, .host_layout = row_major.get(), .dst = read.data(), .dst_size = sizeof read}));
+  PJRT_TRY(
+      const auto host,
+      call<fn::PJRT_Buffer_ToHostBuffer>(
+          plugin, {.src = upload.buffer, .host_layout = row_major.get(), .dst = read.data(), .dst_size = sizeof read}));
   PJRT_CHECK(await(plugin, host.event));
   return stored == columns && read == rows;
 }
@@ -74,17 +77,21 @@ Result<bool> honours_layouts(ClientState& client) {
 
 Result<void> check_layout_of_new(ClientState& client, const Shape& shape, const MemoryLayout& layout) {
   const auto* order = std::get_if<Layout>(&layout);
-  if (order == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "a new buffer's layout is an order of dimensions, not strides"));
+  if (order == nullptr)
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "a new buffer's layout is an order of dimensions, not strides"));
   PJRT_CHECK(check_rank(shape, *order));
   if (order->is_row_major()) return {};
   if (client.is_cpu && !order->tiles().empty()) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "CPU plugins have no tiled arrays such as " + pjrt::to_string(*order)));
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented, "CPU plugins have no tiled arrays such as " + pjrt::to_string(*order)));
   }
   PJRT_TRY(const bool honoured, honours_layouts(client));
   if (honoured) return {};
-  return std::unexpected(Error(ErrorCode::Unimplemented, "plugin " + Plugin(client.plugin).description() +
-                                                             " does not honour layouts other than row-major: it records " + pjrt::to_string(*order) +
-                                                             " and leaves the bytes as they are"));
+  return std::unexpected(
+      Error(ErrorCode::Unimplemented, "plugin " + Plugin(client.plugin).description() +
+                                          " does not honour layouts other than row-major: it records " +
+                                          pjrt::to_string(*order) + " and leaves the bytes as they are"));
 }
 
 }  // namespace pjrt::detail

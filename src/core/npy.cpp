@@ -20,7 +20,9 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 
-Error bad_npy(std::string what) { return Error(ErrorCode::InvalidArgument, "not a .npy array: " + std::move(what)); }
+Error bad_npy(std::string what) {
+  return Error(ErrorCode::InvalidArgument, "not a .npy array: " + std::move(what));
+}
 
 struct Header {
   std::string descr;
@@ -72,7 +74,8 @@ class HeaderReader {
   }
   Result<std::string> string() {
     skip();
-    if (rest_.empty() || (rest_.front() != '\'' && rest_.front() != '"')) return std::unexpected(bad_npy("its header is malformed"));
+    if (rest_.empty() || (rest_.front() != '\'' && rest_.front() != '"'))
+      return std::unexpected(bad_npy("its header is malformed"));
     const std::size_t end = rest_.find(rest_.front(), 1);
     if (end == std::string_view::npos) return std::unexpected(bad_npy("its header is malformed"));
     std::string value(rest_.substr(1, end - 1));
@@ -130,20 +133,30 @@ Result<Descr> read_descr(const std::string& text) {
     }
   };
   switch (text[1]) {
-    case 'b': pick({{1, ElementType::Pred}}); break;
-    case 'i': pick({{1, ElementType::S8}, {2, ElementType::S16}, {4, ElementType::S32}, {8, ElementType::S64}}); break;
-    case 'u': pick({{1, ElementType::U8}, {2, ElementType::U16}, {4, ElementType::U32}, {8, ElementType::U64}}); break;
+    case 'b':
+      pick({{1, ElementType::Pred}});
+      break;
+    case 'i':
+      pick({{1, ElementType::S8}, {2, ElementType::S16}, {4, ElementType::S32}, {8, ElementType::S64}});
+      break;
+    case 'u':
+      pick({{1, ElementType::U8}, {2, ElementType::U16}, {4, ElementType::U32}, {8, ElementType::U64}});
+      break;
     case 'f':
       if (width == 1) {  // how ml_dtypes' float8_e5m2 is written
         d.is_float8_e5m2 = true;
         return d;
       }
-      pick({{2, ElementType::F16}, {4, ElementType::F32}, {8, ElementType::F64}}); break;
-    case 'c': pick({{8, ElementType::C64}, {16, ElementType::C128}}); break;
+      pick({{2, ElementType::F16}, {4, ElementType::F32}, {8, ElementType::F64}});
+      break;
+    case 'c':
+      pick({{8, ElementType::C64}, {16, ElementType::C128}});
+      break;
     case 'V':
       if (width == 1 || width == 2) return d;
       break;
-    default: break;
+    default:
+      break;
   }
   if (d.type == ElementType::Invalid) return unsupported();
   return d;
@@ -154,15 +167,36 @@ std::string descr_of(ElementType type) {
   const std::size_t width = host_size(type);
   char kind = 'V';
   switch (type) {
-    case ElementType::Pred: return "|b1";
-    case ElementType::S8: return "|i1";
-    case ElementType::U8: return "|u1";
-    case ElementType::S16: case ElementType::S32: case ElementType::S64: kind = 'i'; break;
-    case ElementType::U16: case ElementType::U32: case ElementType::U64: kind = 'u'; break;
-    case ElementType::F16: case ElementType::F32: case ElementType::F64: kind = 'f'; break;
-    case ElementType::F8E5M2: kind = 'f'; break;
-    case ElementType::C64: case ElementType::C128: kind = 'c'; break;
-    default: break;
+    case ElementType::Pred:
+      return "|b1";
+    case ElementType::S8:
+      return "|i1";
+    case ElementType::U8:
+      return "|u1";
+    case ElementType::S16:
+    case ElementType::S32:
+    case ElementType::S64:
+      kind = 'i';
+      break;
+    case ElementType::U16:
+    case ElementType::U32:
+    case ElementType::U64:
+      kind = 'u';
+      break;
+    case ElementType::F16:
+    case ElementType::F32:
+    case ElementType::F64:
+      kind = 'f';
+      break;
+    case ElementType::F8E5M2:
+      kind = 'f';
+      break;
+    case ElementType::C64:
+    case ElementType::C128:
+      kind = 'c';
+      break;
+    default:
+      break;
   }
   return std::string("<") + kind + std::to_string(width);
 }
@@ -175,12 +209,15 @@ Result<ElementType> decide_type(const Descr& descr, std::optional<ElementType> a
   if (descr.type != ElementType::Invalid) return descr.type;
   if (!as && descr.is_float8_e5m2) return ElementType::F8E5M2;
   if (!as) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array holds raw " + std::to_string(descr.width) +
-                                                                 "-byte elements (numpy writes bfloat16 and 8-bit floats so); say which type they are"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument,
+              "the array holds raw " + std::to_string(descr.width) +
+                  "-byte elements (numpy writes bfloat16 and 8-bit floats so); say which type they are"));
   }
   if (host_size(*as) != descr.width) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array holds raw " + std::to_string(descr.width) + "-byte elements, but " +
-                                                                 std::string(name(*as)) + " has " + std::to_string(host_size(*as))));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array holds raw " + std::to_string(descr.width) +
+                                                                 "-byte elements, but " + std::string(name(*as)) +
+                                                                 " has " + std::to_string(host_size(*as))));
   }
   return *as;
 }
@@ -189,13 +226,16 @@ Result<ElementType> decide_type(const Descr& descr, std::optional<ElementType> a
 
 Result<HostBuffer> HostBuffer::parse_npy(std::span<const std::byte> file, std::optional<ElementType> as) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
-  if (!text.starts_with(kMagic) || text.size() < 10) return std::unexpected(bad_npy("it does not begin with \\x93NUMPY"));
+  if (!text.starts_with(kMagic) || text.size() < 10)
+    return std::unexpected(bad_npy("it does not begin with \\x93NUMPY"));
   const int major = static_cast<unsigned char>(text[6]);
-  if (major < 1 || major > 3) return std::unexpected(bad_npy("format version " + std::to_string(major) + " is unknown"));
+  if (major < 1 || major > 3)
+    return std::unexpected(bad_npy("format version " + std::to_string(major) + " is unknown"));
   const std::size_t length_size = major == 1 ? 2 : 4;
   if (text.size() < 8 + length_size) return std::unexpected(bad_npy("the file is cut off in its header"));
   std::size_t length = 0;
-  for (std::size_t i = 0; i < length_size; ++i) length |= static_cast<std::size_t>(static_cast<unsigned char>(text[8 + i])) << 8 * i;
+  for (std::size_t i = 0; i < length_size; ++i)
+    length |= static_cast<std::size_t>(static_cast<unsigned char>(text[8 + i])) << 8 * i;
   const std::size_t begin = 8 + length_size;
   if (length > text.size() - begin) return std::unexpected(bad_npy("the file is cut off in its header"));
 
@@ -206,8 +246,9 @@ Result<HostBuffer> HostBuffer::parse_npy(std::span<const std::byte> file, std::o
   const std::span<const std::byte> data = file.subspan(begin + length);
   const std::size_t wanted = buffer.bytes().size();
   if (data.size() < wanted) {
-    return std::unexpected(Error(ErrorCode::DataLoss, "the .npy file is cut off: " + std::to_string(data.size()) + " of " +
-                                                          std::to_string(wanted) + " bytes of " + pjrt::to_string(buffer.shape())));
+    return std::unexpected(Error(ErrorCode::DataLoss, "the .npy file is cut off: " + std::to_string(data.size()) +
+                                                          " of " + std::to_string(wanted) + " bytes of " +
+                                                          pjrt::to_string(buffer.shape())));
   }
   if (wanted == 0) return buffer;
   if (header.fortran_order && header.shape.size() > 1) {
@@ -237,7 +278,9 @@ std::vector<std::byte> HostBuffer::to_npy() const {
   std::string header = "{'descr': '" + descr_of(type()) + "', 'fortran_order': False, 'shape': " + shape + "), }";
   // numpy leaves room for the first dimension to grow to 21 digits, then pads to 64 bytes, by 64 where none are needed.
   if (!dims().empty()) header.append(21 - std::min<std::size_t>(21, std::to_string(dims()[0]).size()), ' ');
-  const auto padding = [&](std::size_t length_size) { return 64 - (kMagic.size() + 2 + length_size + header.size() + 1) % 64; };
+  const auto padding = [&](std::size_t length_size) {
+    return 64 - (kMagic.size() + 2 + length_size + header.size() + 1) % 64;
+  };
   const std::size_t length_size = header.size() + 1 + padding(2) > 0xffff ? 4 : 2;
   header.append(padding(length_size), ' ');
   header += '\n';
@@ -254,6 +297,8 @@ std::vector<std::byte> HostBuffer::to_npy() const {
   return file;
 }
 
-Result<void> HostBuffer::save(const std::filesystem::path& path) const { return detail::write_file(path, to_npy()); }
+Result<void> HostBuffer::save(const std::filesystem::path& path) const {
+  return detail::write_file(path, to_npy());
+}
 
 }  // namespace pjrt

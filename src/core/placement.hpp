@@ -15,8 +15,9 @@ struct Placement {
   const DeviceRecord* record = nullptr;
 };
 
-/// The memory if one is given, else the device, else the client's first. InvalidArgument for handles of another client, for a
-/// memory that the device given does not have, and for devices of other processes.
-Result<Placement> place(const Ref<ClientState>& client, const std::optional<Device>& device, const std::optional<Memory>& memory);
+/// The memory if one is given, else the device, else the client's first. InvalidArgument for handles of another client,
+/// for a memory that the device given does not have, and for devices of other processes.
+Result<Placement> place(const Ref<ClientState>& client, const std::optional<Device>& device,
+                        const std::optional<Memory>& memory);
 
 }  // namespace pjrt::detail

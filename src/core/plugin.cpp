@@ -14,6 +14,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/discovery.hpp"
+#include "core/elf.hpp"
 #include "core/plugin_state.hpp"
 
 namespace pjrt {
@@ -36,7 +37,8 @@ Loaded& loaded() {
 void read_extensions(PluginState& state) {
   constexpr int kLongestChain = 256;  // a cycle would be the plugin's fault; do not hang on it
   int links = 0;
-  for (const abi::PJRT_Extension_Base* e = state.raw->extension_start; e != nullptr && links < kLongestChain; e = e->next, ++links) {
+  for (const abi::PJRT_Extension_Base* e = state.raw->extension_start; e != nullptr && links < kLongestChain;
+       e = e->next, ++links) {
     ExtensionInfo info;
     info.type = static_cast<int>(e->type);
     info.struct_size = e->struct_size;
@@ -48,14 +50,14 @@ void read_extensions(PluginState& state) {
 
     const auto* words = reinterpret_cast<void* const*>(e);
     const std::size_t end = info.struct_size / sizeof(void*);
-    const std::size_t known_end = info.known ? type->struct_size / sizeof(void*) : end;
+    const std::size_t known_end = info.known ? type->struct_size / sizeof(void*) : 0;
     for (std::size_t i = sizeof(abi::PJRT_Extension_Base) / sizeof(void*); i < end; ++i) {
       if (i < known_end && words[i] != nullptr) ++info.functions;
       if (i >= known_end) ++info.unknown_functions;
     }
     auto& copy = state.extension_copies[in_range ? static_cast<std::size_t>(info.type) : 0];
     if (info.known && copy == nullptr) {
-      copy = std::make_unique<std::max_align_t[]>(type->struct_size / sizeof(std::max_align_t) + 1);
+      copy = std::make_unique<void*[]>(known_end + 1);
       const std::size_t whole_words = std::min<std::size_t>(end * sizeof(void*), type->struct_size);
       std::memcpy(copy.get(), e, whole_words);
     }
@@ -70,17 +72,22 @@ Error unusable(ErrorCode code, const std::string& who, const std::string& what) 
 Result<const PluginState*> open_file(const std::filesystem::path& path, std::string name) {
   struct stat file{};
   if (::stat(path.c_str(), &file) != 0) {
-    return std::unexpected(Error(errno == ENOENT || errno == ENOTDIR ? ErrorCode::NotFound : ErrorCode::PermissionDenied,
-                                 "plugin " + path.string() + ": " + std::strerror(errno)));
+    return std::unexpected(
+        Error(errno == ENOENT || errno == ENOTDIR ? ErrorCode::NotFound : ErrorCode::PermissionDenied,
+              "plugin " + path.string() + ": " + std::strerror(errno)));
   }
   if (S_ISDIR(file.st_mode)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " is a directory; name the .so file in it"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " is a directory; name the .so file in it"));
   }
   Loaded& all = loaded();
   const std::lock_guard lock(all.mutex);
   const auto key = std::pair(file.st_dev, file.st_ino);
   if (const auto it = all.by_file.find(key); it != all.by_file.end()) return it->second;
 
+  if (is_cut_short(path))
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: the file is cut short"));
   prepare_environment(path);
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
@@ -91,7 +98,8 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
   using GetPjrtApi = const abi::PJRT_Api* (*)();
   const auto get = reinterpret_cast<GetPjrtApi>(::dlsym(library, "GetPjrtApi"));
   if (get == nullptr) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, path.string() + " is not a PJRT plugin: it exports no GetPjrtApi"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, path.string() + " is not a PJRT plugin: it exports no GetPjrtApi"));
   }
   Result<const PluginState*> state = make_plugin_state(get(), std::move(name), path);
   if (state) {
@@ -105,13 +113,14 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
 
 Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path) {
   const std::string who = path.empty() ? "plugin " + name : path.string();
-  if (api == nullptr) return std::unexpected(unusable(ErrorCode::InvalidArgument, who, "its GetPjrtApi returns a null table"));
+  if (api == nullptr)
+    return std::unexpected(unusable(ErrorCode::InvalidArgument, who, "its GetPjrtApi returns a null table"));
 
   const std::size_t first_slot = abi::core_functions.front().offset;
   if (api->struct_size < first_slot) {
     return std::unexpected(unusable(ErrorCode::InvalidArgument, who,
-                                    "its table is too small: " + std::to_string(api->struct_size) + " bytes, and the version alone ends at " +
-                                        std::to_string(first_slot)));
+                                    "its table is too small: " + std::to_string(api->struct_size) +
+                                        " bytes, and the version alone ends at " + std::to_string(first_slot)));
   }
   const Version version{api->pjrt_api_version.major_version, api->pjrt_api_version.minor_version};
   if (version.major != kApiVersion.major) {
@@ -120,9 +129,9 @@ Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::stri
                                         std::to_string(kApiVersion.major)));
   }
   if (version < kOldestApiVersion) {
-    return std::unexpected(unusable(ErrorCode::Unimplemented, who,
-                                    "it has PJRT API " + to_string(version) + "; the oldest that can be used is " +
-                                        to_string(kOldestApiVersion)));
+    return std::unexpected(unusable(
+        ErrorCode::Unimplemented, who,
+        "it has PJRT API " + to_string(version) + "; the oldest that can be used is " + to_string(kOldestApiVersion)));
   }
   std::size_t needed = first_slot;
   for (const abi::CoreFunction& f : abi::core_functions) {
@@ -130,10 +139,12 @@ Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::stri
   }
   if (api->struct_size < needed) {
     return std::unexpected(unusable(ErrorCode::InvalidArgument, who,
-                                    "its table is too small: " + std::to_string(api->struct_size) + " bytes; PJRT API " +
-                                        to_string(version) + " has at least " + std::to_string(needed)));
+                                    "its table is too small: " + std::to_string(api->struct_size) +
+                                        " bytes; PJRT API " + to_string(version) + " has at least " +
+                                        std::to_string(needed)));
   }
-  for (const abi::CoreFunction* f : {&abi::fn::PJRT_Error_Destroy::info, &abi::fn::PJRT_Error_Message::info, &abi::fn::PJRT_Error_GetCode::info}) {
+  for (const abi::CoreFunction* f :
+       {&abi::fn::PJRT_Error_Destroy::info, &abi::fn::PJRT_Error_Message::info, &abi::fn::PJRT_Error_GetCode::info}) {
     if (*reinterpret_cast<void* const*>(reinterpret_cast<const char*>(api) + f->offset) == nullptr) {
       return std::unexpected(unusable(ErrorCode::InvalidArgument, who, std::string("its table lacks ") + f->name));
     }
@@ -151,7 +162,7 @@ Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::stri
   if (state->api.PJRT_Plugin_Initialize != nullptr) {
     abi::PJRT_Plugin_Initialize_Args args{};
     if (auto ok = call<abi::fn::PJRT_Plugin_Initialize>(*state, args); !ok) {
-      return std::unexpected(std::move(ok).error().with_note("while initializing plugin " + who));
+      return std::unexpected(std::move(ok).error().with_note("while initializing " + who));
     }
   }
   return state.release();
@@ -170,7 +181,9 @@ Result<Plugin> Plugin::load(std::string_view name_or_path) {
   Result<PluginCandidate> candidate = detail::choose_plugin(find_plugins(), name_or_path);
   if (!candidate) return std::unexpected(std::move(candidate).error());
   Result<const detail::PluginState*> state = detail::open_file(candidate->path, candidate->name);
-  if (!state) return std::unexpected(std::move(state).error().with_note("found as '" + candidate->name + "' in " + candidate->source));
+  if (!state)
+    return std::unexpected(
+        std::move(state).error().with_note("found as '" + candidate->name + "' in " + candidate->source));
   return Plugin(*state);
 }
 
@@ -189,11 +202,21 @@ Result<Plugin> Plugin::adopt(const abi::PJRT_Api* api, std::string name) {
   return Plugin(*state);
 }
 
-const std::string& Plugin::name() const noexcept { return state_->name; }
-const std::filesystem::path& Plugin::path() const noexcept { return state_->path; }
-Version Plugin::api_version() const noexcept { return state_->version; }
-const abi::PJRT_Api* Plugin::raw() const noexcept { return state_->raw; }
-std::span<const ExtensionInfo> Plugin::extensions() const noexcept { return state_->extensions; }
+const std::string& Plugin::name() const noexcept {
+  return state_->name;
+}
+const std::filesystem::path& Plugin::path() const noexcept {
+  return state_->path;
+}
+Version Plugin::api_version() const noexcept {
+  return state_->version;
+}
+const abi::PJRT_Api* Plugin::raw() const noexcept {
+  return state_->raw;
+}
+std::span<const ExtensionInfo> Plugin::extensions() const noexcept {
+  return state_->extensions;
+}
 
 std::string Plugin::platform_hint() const {
   std::string hint = detail::plugin_name_of(state_->path.empty() ? std::filesystem::path(state_->name) : state_->path);
@@ -226,11 +249,13 @@ bool present(const abi::PJRT_Api& api, const abi::CoreFunction& f) {
 }  // namespace
 
 bool Plugin::has_function(std::string_view c_name) const noexcept {
-  return std::ranges::any_of(abi::core_functions, [&](const abi::CoreFunction& f) { return f.name == c_name && present(state_->api, f); });
+  return std::ranges::any_of(abi::core_functions,
+                             [&](const abi::CoreFunction& f) { return f.name == c_name && present(state_->api, f); });
 }
 
 int Plugin::function_count() const noexcept {
-  return static_cast<int>(std::ranges::count_if(abi::core_functions, [&](const abi::CoreFunction& f) { return present(state_->api, f); }));
+  return static_cast<int>(
+      std::ranges::count_if(abi::core_functions, [&](const abi::CoreFunction& f) { return present(state_->api, f); }));
 }
 
 std::vector<std::string_view> Plugin::absent_functions() const {

@@ -23,8 +23,9 @@ struct PluginState {
   /// The plugin's table in ours: slots beyond its struct_size are null, so that presence is one test.
   abi::PJRT_Api api{};
   std::vector<ExtensionInfo> extensions;
-  /// The same for the extensions we know: copies as wide as our structs, zero behind what the plugin has. Null if absent.
-  std::array<std::unique_ptr<std::max_align_t[]>, abi::extension_types.size()> extension_copies;
+  /// The same for the extensions we know: copies as wide as our structs, zero behind what the plugin has. Null if
+  /// absent.
+  std::array<std::unique_ptr<void*[]>, abi::extension_types.size()> extension_copies;
 
   /// Read when an executable is first serialized or deserialized.
   mutable std::once_flag origin_once;

@@ -46,7 +46,8 @@ struct PreparedExecution::State {
 
   bool is_donated(std::size_t i) const { return !signature.known || signature.parameters[i].donated; }
   bool is_kept(std::size_t i, const Argument& argument) const {
-    return argument.kept() || std::ranges::find(options.non_donatable_inputs, static_cast<std::int64_t>(i)) != options.non_donatable_inputs.end();
+    return argument.kept() || std::ranges::find(options.non_donatable_inputs, static_cast<std::int64_t>(i)) !=
+                                  options.non_donatable_inputs.end();
   }
 
   /// Tells the plugin which arguments it would take and may not.
@@ -91,14 +92,17 @@ PreparedExecution::PreparedExecution(PreparedExecution&&) noexcept = default;
 PreparedExecution& PreparedExecution::operator=(PreparedExecution&&) noexcept = default;
 PreparedExecution::~PreparedExecution() = default;
 
-Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> arguments, const ExecuteOptions& options) const {
+Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> arguments,
+                                                    const ExecuteOptions& options) const {
   if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
   if (state_->devices.size() > 1 && !options.device) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "executable '" + state_->name + "' runs on " + std::to_string(state_->devices.size()) +
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "executable '" + state_->name + "' runs on " +
+                                                                 std::to_string(state_->devices.size()) +
                                                                  " devices; only an execution on one can be prepared"));
   }
   if (options.completion_events) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "a prepared execution gives no completion events; await its outputs"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "a prepared execution gives no completion events; await its outputs"));
   }
   auto s = std::make_unique<PreparedExecution::State>(state_, options);
   PJRT_TRY(s->device, detail::one_device(*state_, options));
@@ -110,7 +114,8 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
     s->raw_arguments[i] = arguments[i].state()->raw;
     s->takes.push_back(!s->is_kept(i, arguments[i]) && s->is_donated(i));
   }
-  for (std::size_t i = 0; i < state_->num_outputs; ++i) s->outputs.push_back(Buffer(detail::Ref<detail::BufferState>()));
+  for (std::size_t i = 0; i < state_->num_outputs; ++i)
+    s->outputs.push_back(Buffer(detail::Ref<detail::BufferState>()));
   s->raw_outputs.resize(state_->num_outputs);
   s->argument_list = s->raw_arguments.data();
   s->output_list = s->raw_outputs.data();
@@ -127,14 +132,24 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
   return PreparedExecution(std::move(s));
 }
 
+namespace {
+
+std::unexpected<Error> moved_from() {
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the prepared execution was moved from"));
+}
+
+}  // namespace
+
 Result<void> PreparedExecution::run() {
+  if (!state_) return moved_from();
   State& s = *state_;
   if (s.exe->deleted.load(std::memory_order_relaxed)) {
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "executable '" + s.exe->name + "': it was deleted"));
   }
   for (std::size_t i = 0; i < s.arguments.size(); ++i) {
     if (auto ok = detail::check_live(*s.arguments[i].state()); !ok) {
-      return std::unexpected(ok.error().with_context("argument " + std::to_string(i) + " of prepared execution of '" + s.exe->name + "'"));
+      return std::unexpected(
+          ok.error().with_context("argument " + std::to_string(i) + " of prepared execution of '" + s.exe->name + "'"));
     }
   }
   s.let_outputs_go();
@@ -152,22 +167,29 @@ Result<void> PreparedExecution::run() {
   return s.outputs.empty() ? done.await() : Result<void>();
 }
 
-const Buffer& PreparedExecution::output(std::size_t i) const noexcept { return state_->outputs[i]; }
-std::size_t PreparedExecution::num_outputs() const noexcept { return state_->outputs.size(); }
+const Buffer& PreparedExecution::output(std::size_t i) const noexcept {
+  return state_->outputs[i];
+}
+std::size_t PreparedExecution::num_outputs() const noexcept {
+  return state_->outputs.size();
+}
 
 namespace {
 
 std::unexpected<Error> out_of_range(const char* what, std::size_t i, std::size_t count) {
-  return std::unexpected(Error(ErrorCode::OutOfRange, std::string("there is no ") + what + " " + std::to_string(i) + "; there are " + std::to_string(count)));
+  return std::unexpected(Error(ErrorCode::OutOfRange, std::string("there is no ") + what + " " + std::to_string(i) +
+                                                          "; there are " + std::to_string(count)));
 }
 
 std::unexpected<Error> no_output(std::size_t i) {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "there is no output " + std::to_string(i) + " yet, or it has been taken"));
+  return std::unexpected(
+      Error(ErrorCode::FailedPrecondition, "there is no output " + std::to_string(i) + " yet, or it has been taken"));
 }
 
 }  // namespace
 
 Result<Buffer> PreparedExecution::take_output(std::size_t i) {
+  if (!state_) return moved_from();
   State& s = *state_;
   if (i >= s.outputs.size()) return out_of_range("output", i, s.outputs.size());
   if (s.outputs[i].raw() == nullptr) return no_output(i);
@@ -175,6 +197,7 @@ Result<Buffer> PreparedExecution::take_output(std::size_t i) {
 }
 
 Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argument) {
+  if (!state_) return moved_from();
   State& s = *state_;
   if (output >= s.outputs.size()) return out_of_range("output", output, s.outputs.size());
   if (argument >= s.arguments.size()) return out_of_range("argument", argument, s.arguments.size());
@@ -185,7 +208,8 @@ Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argume
   std::swap(s.outputs[output], s.arguments[argument]);
   // The old argument's handle is the next output's, if it has that shape and only we hold it.
   detail::BufferState* old = s.outputs[output].state().get();
-  if (old->references.load(std::memory_order_acquire) != 1 || old->shape != next->shape || old->device != next->device || old->layout != next->layout ||
+  if (old->references.load(std::memory_order_acquire) != 1 || old->shape != next->shape ||
+      old->device != next->device || old->layout != next->layout ||
       old->layout_known.load() != next->layout_known.load() || old->may_be_dynamic != next->may_be_dynamic) {
     s.outputs[output] = Buffer(detail::Ref<detail::BufferState>());
   } else {
@@ -195,6 +219,7 @@ Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argume
 }
 
 Result<void> PreparedExecution::set_argument(std::size_t i, const Argument& argument) {
+  if (!state_) return moved_from();
   if (i >= state_->arguments.size()) return out_of_range("argument", i, state_->arguments.size());
   return state_->set_argument(i, argument);
 }

@@ -56,8 +56,8 @@ std::string shortest(float16 value, std::chars_format format) {
   return shortest(exact, format);
 }
 
-/// At most `most` and at least `least` digits behind the point: the shortest that tells the number apart where that lies between,
-/// else its exact value, rounded.
+/// At most `most` and at least `least` digits behind the point: the shortest that tells the number apart where that
+/// lies between, else its exact value, rounded.
 template <class T>
 Decimal decimal(T value, std::chars_format format, int most, int least) {
   Decimal d = split(shortest(value, format));
@@ -87,7 +87,8 @@ constexpr int kDecimalDigits = std::same_as<T, float16> ? 3 : std::numeric_limit
 template <class T>
 class FloatColumn {
  public:
-  FloatColumn(const std::vector<T>& values, int precision, bool always_sign = false) : precision_(precision), always_sign_(always_sign) {
+  FloatColumn(const std::vector<T>& values, int precision, bool always_sign = false)
+      : precision_(precision), always_sign_(always_sign) {
     double largest = 0;
     double smallest = std::numeric_limits<double>::infinity();
     std::vector<T> finite;
@@ -216,7 +217,8 @@ struct Column<float16> {
 
 template <class T>
 struct Column<std::complex<T>> {
-  Column(const std::vector<std::complex<T>>& values, const PrintOptions& o) : real(parts(values, false), o.precision), imaginary(parts(values, true), o.precision, true) {}
+  Column(const std::vector<std::complex<T>>& values, const PrintOptions& o)
+      : real(parts(values, false), o.precision), imaginary(parts(values, true), o.precision, true) {}
   std::string format(std::complex<T> v) const {
     std::string i = imaginary.format(v.imag());
     const std::size_t end = i.find_last_not_of(' ') + 1;
@@ -236,7 +238,8 @@ template <class T>
 struct PlainColumn {
   PlainColumn(const std::vector<T>&, const PrintOptions&) {}
   static std::string text(T v) {
-    if constexpr (std::same_as<T, int1> || std::same_as<T, uint1> || std::same_as<T, int2> || std::same_as<T, uint2> || std::same_as<T, int4> || std::same_as<T, uint4>) {
+    if constexpr (std::same_as<T, int1> || std::same_as<T, uint1> || std::same_as<T, int2> || std::same_as<T, uint2> ||
+                  std::same_as<T, int4> || std::same_as<T, uint4>) {
       return std::to_string(static_cast<int>(v));
     } else {
       const float x = v;
@@ -249,13 +252,17 @@ struct PlainColumn {
 };
 
 template <class T>
-constexpr bool kIsPlain = !std::integral<T> && !std::floating_point<T> && !std::same_as<T, float16> && !std::same_as<T, complex64> && !std::same_as<T, complex128>;
+constexpr bool kIsPlain = !std::integral<T> && !std::floating_point<T> && !std::same_as<T, float16> &&
+                          !std::same_as<T, complex64> && !std::same_as<T, complex128>;
 
 /// Lays the elements' texts out in lines and brackets.
 class Layouter {
  public:
   Layouter(const HostView& array, const PrintOptions& options, std::function<std::string(const std::byte*)> format)
-      : array_(array), options_(options), format_(std::move(format)), summarize_(array.element_count() > options.threshold) {}
+      : array_(array),
+        options_(options),
+        format_(std::move(format)),
+        summarize_(array.element_count() > options.threshold) {}
 
   std::string text() { return nested(0, static_cast<const std::byte*>(array_.data()), " ", options_.line_width); }
 
@@ -282,7 +289,8 @@ class Layouter {
     if (axes_left == 1) {
       std::string line = indent;
       for (std::size_t k = 0; k < indices.size(); ++k) {
-        const std::string word = indices[k] < 0 ? "..." : nested(axis + 1, at + indices[k] * stride, indent + ' ', width - 1);
+        const std::string word =
+            indices[k] < 0 ? "..." : nested(axis + 1, at + indices[k] * stride, indent + ' ', width - 1);
         if (line.size() + word.size() > width - 1 && line.size() > indent.size()) {
           text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
           line = indent;

@@ -25,7 +25,8 @@ struct Names {
 };
 
 /// A map entry {1: id, 2: {… name, display_name}}: what the id is called.
-std::pair<std::int64_t, std::string> read_metadata(pbf_reader entry, std::uint32_t name_tag, std::uint32_t display_tag) {
+std::pair<std::int64_t, std::string> read_metadata(pbf_reader entry, std::uint32_t name_tag,
+                                                   std::uint32_t display_tag) {
   std::pair<std::int64_t, std::string> result;
   while (entry.next()) {
     if (entry.tag() == 1) {
@@ -60,14 +61,29 @@ std::pair<std::string, std::string> read_stat(pbf_reader reader, const Names& na
   std::pair<std::string, std::string> stat;
   while (reader.next()) {
     switch (reader.tag()) {
-      case f::metadata_id: stat.first = find(names.stats, reader.get_int64()); break;
-      case f::double_value: stat.second = std::to_string(reader.get_double()); break;
-      case f::uint64_value: stat.second = std::to_string(reader.get_uint64()); break;
-      case f::int64_value: stat.second = std::to_string(reader.get_int64()); break;
-      case f::str_value: stat.second = reader.get_string(); break;
-      case f::bytes_value: stat.second = std::to_string(reader.get_bytes().size()) + " bytes"; break;
-      case f::ref_value: stat.second = find(names.stats, static_cast<std::int64_t>(reader.get_uint64())); break;
-      default: reader.skip();
+      case f::metadata_id:
+        stat.first = find(names.stats, reader.get_int64());
+        break;
+      case f::double_value:
+        stat.second = std::to_string(reader.get_double());
+        break;
+      case f::uint64_value:
+        stat.second = std::to_string(reader.get_uint64());
+        break;
+      case f::int64_value:
+        stat.second = std::to_string(reader.get_int64());
+        break;
+      case f::str_value:
+        stat.second = reader.get_string();
+        break;
+      case f::bytes_value:
+        stat.second = std::to_string(reader.get_bytes().size()) + " bytes";
+        break;
+      case f::ref_value:
+        stat.second = find(names.stats, static_cast<std::int64_t>(reader.get_uint64()));
+        break;
+      default:
+        reader.skip();
     }
   }
   return stat;
@@ -78,11 +94,20 @@ ProfileEvent read_event(pbf_reader reader, const Names& names) {
   ProfileEvent event;
   while (reader.next()) {
     switch (reader.tag()) {
-      case f::metadata_id: event.name = find(names.events, reader.get_int64()); break;
-      case f::offset_ps: event.offset_ps = reader.get_int64(); break;
-      case f::duration_ps: event.duration_ps = reader.get_int64(); break;
-      case f::stats: event.stats.push_back(read_stat(reader.get_message(), names)); break;
-      default: reader.skip();
+      case f::metadata_id:
+        event.name = find(names.events, reader.get_int64());
+        break;
+      case f::offset_ps:
+        event.offset_ps = reader.get_int64();
+        break;
+      case f::duration_ps:
+        event.duration_ps = reader.get_int64();
+        break;
+      case f::stats:
+        event.stats.push_back(read_stat(reader.get_message(), names));
+        break;
+      default:
+        reader.skip();
     }
   }
   return event;
@@ -94,12 +119,23 @@ ProfileLine read_line(pbf_reader reader, const Names& names) {
   std::string display;
   while (reader.next()) {
     switch (reader.tag()) {
-      case f::id: line.id = reader.get_int64(); break;
-      case f::name: line.name = reader.get_string(); break;
-      case f::display_name: display = reader.get_string(); break;
-      case f::timestamp_ns: line.timestamp_ns = reader.get_int64(); break;
-      case f::events: line.events.push_back(read_event(reader.get_message(), names)); break;
-      default: reader.skip();
+      case f::id:
+        line.id = reader.get_int64();
+        break;
+      case f::name:
+        line.name = reader.get_string();
+        break;
+      case f::display_name:
+        display = reader.get_string();
+        break;
+      case f::timestamp_ns:
+        line.timestamp_ns = reader.get_int64();
+        break;
+      case f::events:
+        line.events.push_back(read_event(reader.get_message(), names));
+        break;
+      default:
+        reader.skip();
     }
   }
   if (!display.empty()) line.name = std::move(display);
@@ -113,7 +149,8 @@ ProfilePlane read_plane(pbf_reader reader) {
   pbf_reader first = reader;  // the names may come behind what they name
   while (first.next()) {
     if (first.tag() == f::event_metadata) {
-      names.events.insert(read_metadata(first.get_message(), proto::XEventMetadata::name, proto::XEventMetadata::display_name));
+      names.events.insert(
+          read_metadata(first.get_message(), proto::XEventMetadata::name, proto::XEventMetadata::display_name));
     } else if (first.tag() == f::stat_metadata) {
       names.stats.insert(read_metadata(first.get_message(), proto::XStatMetadata::name, 0));
     } else {
@@ -122,16 +159,24 @@ ProfilePlane read_plane(pbf_reader reader) {
   }
   while (reader.next()) {
     switch (reader.tag()) {
-      case f::id: plane.id = reader.get_int64(); break;
-      case f::name: plane.name = reader.get_string(); break;
-      case f::lines: plane.lines.push_back(read_line(reader.get_message(), names)); break;
-      default: reader.skip();
+      case f::id:
+        plane.id = reader.get_int64();
+        break;
+      case f::name:
+        plane.name = reader.get_string();
+        break;
+      case f::lines:
+        plane.lines.push_back(read_line(reader.get_message(), names));
+        break;
+      default:
+        reader.skip();
     }
   }
   return plane;
 }
 
-void write_metadata(pbf_writer& plane, std::uint32_t tag, std::uint32_t id_tag, std::uint32_t name_tag, std::int64_t id, const std::string& name) {
+void write_metadata(pbf_writer& plane, std::uint32_t tag, std::uint32_t id_tag, std::uint32_t name_tag, std::int64_t id,
+                    const std::string& name) {
   pbf_writer entry(plane, tag);
   entry.add_int64(1, id);
   pbf_writer metadata(entry, 2);
@@ -142,7 +187,9 @@ void write_metadata(pbf_writer& plane, std::uint32_t tag, std::uint32_t id_tag, 
 /// Numbers names in the order they come.
 class Numbering {
  public:
-  std::int64_t operator()(const std::string& name) { return numbers_.try_emplace(name, static_cast<std::int64_t>(numbers_.size()) + 1).first->second; }
+  std::int64_t operator()(const std::string& name) {
+    return numbers_.try_emplace(name, static_cast<std::int64_t>(numbers_.size()) + 1).first->second;
+  }
   const std::map<std::string, std::int64_t>& all() const { return numbers_; }
 
  private:
@@ -167,9 +214,22 @@ std::string json_string(std::string_view text) {
   return out + "\"";
 }
 
-std::string microseconds(std::int64_t picoseconds) {
+/// The sum of both in microseconds. (Nanoseconds since 1970 would not fit into picoseconds.)
+std::string microseconds(std::int64_t ns, std::int64_t ps) {
+  ns += ps / 1000;
+  ps %= 1000;
+  if (ps < 0) {
+    ps += 1000;
+    --ns;
+  }
+  const bool negative = ns < 0;
+  if (negative) {
+    ns = -ns - (ps != 0);
+    ps = (1000 - ps) % 1000;
+  }
   char text[48];
-  std::snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, picoseconds / 1000000, picoseconds % 1000000);
+  std::snprintf(text, sizeof text, "%s%" PRId64 ".%03" PRId64 "%03" PRId64, negative ? "-" : "", ns / 1000, ns % 1000,
+                ps);
   return text;
 }
 
@@ -182,10 +242,17 @@ Result<Profile> Profile::parse(std::span<const std::byte> xspace) {
     pbf_reader reader(reinterpret_cast<const char*>(xspace.data()), xspace.size());
     while (reader.next()) {
       switch (reader.tag()) {
-        case f::planes: profile.planes_.push_back(read_plane(reader.get_message())); break;
-        case f::errors: profile.errors_.push_back(reader.get_string()); break;
-        case f::warnings: profile.warnings_.push_back(reader.get_string()); break;
-        default: reader.skip();
+        case f::planes:
+          profile.planes_.push_back(read_plane(reader.get_message()));
+          break;
+        case f::errors:
+          profile.errors_.push_back(reader.get_string());
+          break;
+        case f::warnings:
+          profile.warnings_.push_back(reader.get_string());
+          break;
+        default:
+          reader.skip();
       }
     }
     return profile;
@@ -218,8 +285,12 @@ std::string Profile::to_xspace() const {
         }
       }
     }
-    for (const auto& [name, id] : events.all()) write_metadata(plane, proto::XPlane::event_metadata, proto::XEventMetadata::id, proto::XEventMetadata::name, id, name);
-    for (const auto& [name, id] : stats.all()) write_metadata(plane, proto::XPlane::stat_metadata, proto::XStatMetadata::id, proto::XStatMetadata::name, id, name);
+    for (const auto& [name, id] : events.all())
+      write_metadata(plane, proto::XPlane::event_metadata, proto::XEventMetadata::id, proto::XEventMetadata::name, id,
+                     name);
+    for (const auto& [name, id] : stats.all())
+      write_metadata(plane, proto::XPlane::stat_metadata, proto::XStatMetadata::id, proto::XStatMetadata::name, id,
+                     name);
   }
   for (const std::string& e : errors_) space.add_string(proto::XSpace::errors, e);
   for (const std::string& w : warnings_) space.add_string(proto::XSpace::warnings, w);
@@ -241,12 +312,15 @@ std::string Profile::to_chrome_json() const {
     add("{\"ph\":\"M\",\"pid\":" + pid + ",\"name\":\"process_name\",\"args\":{\"name\":" + json_string(p.name) + "}}");
     for (const ProfileLine& l : p.lines) {
       const std::string tid = std::to_string(l.id);
-      add("{\"ph\":\"M\",\"pid\":" + pid + ",\"tid\":" + tid + ",\"name\":\"thread_name\",\"args\":{\"name\":" + json_string(l.name) + "}}");
+      add("{\"ph\":\"M\",\"pid\":" + pid + ",\"tid\":" + tid +
+          ",\"name\":\"thread_name\",\"args\":{\"name\":" + json_string(l.name) + "}}");
       for (const ProfileEvent& e : l.events) {
         std::string args;
-        for (const auto& [name, value] : e.stats) args += (args.empty() ? "" : ",") + json_string(name) + ":" + json_string(value);
-        add("{\"ph\":\"X\",\"pid\":" + pid + ",\"tid\":" + tid + ",\"name\":" + json_string(e.name) + ",\"ts\":" + microseconds(l.timestamp_ns * 1000 + e.offset_ps) +
-            ",\"dur\":" + microseconds(e.duration_ps) + (args.empty() ? "" : ",\"args\":{" + args + "}") + "}");
+        for (const auto& [name, value] : e.stats)
+          args += (args.empty() ? "" : ",") + json_string(name) + ":" + json_string(value);
+        add("{\"ph\":\"X\",\"pid\":" + pid + ",\"tid\":" + tid + ",\"name\":" + json_string(e.name) +
+            ",\"ts\":" + microseconds(l.timestamp_ns, e.offset_ps) + ",\"dur\":" + microseconds(0, e.duration_ps) +
+            (args.empty() ? "" : ",\"args\":{" + args + "}") + "}");
       }
     }
   }
@@ -260,20 +334,22 @@ Result<void> Profile::save(const std::filesystem::path& path) const {
   } else if (path.extension() == ".pb") {
     text = to_xspace();
   } else {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "a profile is written to a .json (Chrome, Perfetto) or .pb file (XSpace), not " + path.string()));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument,
+              "a profile is written to a .json (Chrome, Perfetto) or .pb file (XSpace), not " + path.string()));
   }
   return detail::write_file(path, std::as_bytes(std::span(text)));
 }
 
 Result<HostTimeline> HostTimeline::start() {
-  {
-    detail::Recorder& recorder = detail::Recorder::instance();
-    const std::lock_guard lock(recorder.mutex);
-    if (detail::recording.load()) return std::unexpected(Error(ErrorCode::FailedPrecondition, "another timeline is being recorded in this process"));
-    recorder.records.clear();
-    detail::recording.store(true);
-  }
-  return HostTimeline(detail::steady_now_ns());
+  detail::Recorder& recorder = detail::Recorder::instance();
+  const std::lock_guard lock(recorder.mutex);
+  if (detail::recording.load())
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "another timeline is being recorded in this process"));
+  recorder.records.clear();
+  const std::int64_t now = detail::steady_now_ns();
+  detail::recording.store(true);
+  return HostTimeline(now);
 }
 
 HostTimeline& HostTimeline::operator=(HostTimeline&& other) noexcept {
@@ -301,7 +377,8 @@ Profile HostTimeline::stop() {
   std::map<std::uint64_t, std::size_t> lines;
   for (const detail::CallRecord& r : records) {
     const auto [it, added] = lines.try_emplace(r.thread, plane.lines.size());
-    if (added) plane.lines.push_back({static_cast<std::int64_t>(r.thread), "thread " + std::to_string(r.thread), start_ns_, {}});
+    if (added)
+      plane.lines.push_back({static_cast<std::int64_t>(r.thread), "thread " + std::to_string(r.thread), start_ns_, {}});
     plane.lines[it->second].events.push_back({r.function, (r.start_ns - start_ns_) * 1000, r.duration_ns * 1000, {}});
   }
   return Profile({std::move(plane)});

@@ -34,12 +34,16 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Error bad(ErrorCode code, std::string what) { return Error(code, "serialized executable: " + std::move(what)); }
+Error bad(ErrorCode code, std::string what) {
+  return Error(code, "serialized executable: " + std::move(what));
+}
 
 }  // namespace
 
-SerializedExecutable::SerializedExecutable(Origin origin, std::span<const std::byte> payload) : origin_(std::move(origin)) {
-  for (std::string* text : {&origin_.platform, &origin_.xla_version, &origin_.plugin_id}) *text = one_line(std::move(*text));
+SerializedExecutable::SerializedExecutable(Origin origin, std::span<const std::byte> payload)
+    : origin_(std::move(origin)) {
+  for (std::string* text : {&origin_.platform, &origin_.xla_version, &origin_.plugin_id})
+    *text = one_line(std::move(*text));
   std::string header(kMagic);
   header += "platform: " + origin_.platform + "\n";
   header += "api_version: " + to_string(origin_.api_version) + "\n";
@@ -53,12 +57,16 @@ SerializedExecutable::SerializedExecutable(Origin origin, std::span<const std::b
   if (!payload.empty()) std::memcpy(bytes_.data() + header.size(), payload.data(), payload.size());
 }
 
-std::span<const std::byte> SerializedExecutable::payload() const noexcept { return std::span(bytes_).subspan(payload_begin_); }
+std::span<const std::byte> SerializedExecutable::payload() const noexcept {
+  return std::span(bytes_).subspan(payload_begin_);
+}
 
 Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with(kMagic)) {
-    return std::unexpected(bad(ErrorCode::InvalidArgument, "not written by this library").with_note("a plugin's bare bytes can be given to Client::deserialize_raw, at your own risk"));
+    return std::unexpected(
+        bad(ErrorCode::InvalidArgument, "not written by this library")
+            .with_note("a plugin's bare bytes can be given to Client::deserialize_raw, at your own risk"));
   }
   const std::size_t end = text.find("\n\n");
   if (end == std::string_view::npos) return std::unexpected(bad(ErrorCode::DataLoss, "cut off in its header"));
@@ -84,7 +92,8 @@ Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::by
   s.payload_begin_ = end + 2;
   const std::span<const std::byte> payload = bytes.subspan(s.payload_begin_);
   if (std::to_string(payload.size()) != lines["payload_size"]) {
-    return std::unexpected(bad(ErrorCode::DataLoss, "it has " + std::to_string(payload.size()) + " bytes of " + lines["payload_size"]));
+    return std::unexpected(
+        bad(ErrorCode::DataLoss, "it has " + std::to_string(payload.size()) + " bytes of " + lines["payload_size"]));
   }
   const std::size_t hash_line = text.substr(0, end).rfind('\n') + 1;
   if (text.substr(hash_line, end - hash_line) != std::string(kHash) + hash_of(text.substr(0, hash_line), payload)) {
@@ -101,6 +110,8 @@ Result<SerializedExecutable> SerializedExecutable::load(const std::filesystem::p
   return s;
 }
 
-Result<void> SerializedExecutable::save(const std::filesystem::path& path) const { return detail::write_file(path, bytes_); }
+Result<void> SerializedExecutable::save(const std::filesystem::path& path) const {
+  return detail::write_file(path, bytes_);
+}
 
 }  // namespace pjrt

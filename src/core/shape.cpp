@@ -19,7 +19,8 @@ std::optional<std::int64_t> element_count(std::span<const std::int64_t> dims) no
 std::optional<std::int64_t> host_byte_size(const Shape& shape) noexcept {
   const std::optional<std::int64_t> count = element_count(shape.dims);
   std::int64_t bytes = 0;
-  if (!count || __builtin_mul_overflow(*count, static_cast<std::int64_t>(host_size(shape.type)), &bytes)) return std::nullopt;
+  if (!count || __builtin_mul_overflow(*count, static_cast<std::int64_t>(host_size(shape.type)), &bytes))
+    return std::nullopt;
   return bytes;
 }
 
@@ -42,6 +43,8 @@ std::string to_string(const Dimensions& dims) {
   return text + "]";
 }
 
-std::string to_string(const Shape& shape) { return std::string(name(shape.type)) + to_string(shape.dims); }
+std::string to_string(const Shape& shape) {
+  return std::string(name(shape.type)) + to_string(shape.dims);
+}
 
 }  // namespace pjrt

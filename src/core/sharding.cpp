@@ -16,7 +16,9 @@ namespace {
 constexpr std::string_view kNoCut = "manual, unreduced and unknown shardings do not say how an array is cut";
 constexpr std::string_view kSubgroups = "shardings with manual or unreduced subgroups are not supported";
 
-std::unexpected<Error> bad(std::string what) { return std::unexpected(Error(ErrorCode::InvalidArgument, "sharding: " + std::move(what))); }
+std::unexpected<Error> bad(std::string what) {
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "sharding: " + std::move(what)));
+}
 
 /// The devices of XLA's compact notation: 0 … n-1 reshaped to `reshape`, transposed by `transpose`, read row by row.
 std::vector<std::int64_t> iota(const std::vector<std::int64_t>& reshape, const std::vector<std::int64_t>& transpose) {
@@ -50,7 +52,8 @@ Result<std::vector<std::int64_t>> checked_iota(std::vector<std::int64_t> reshape
     if (order[i] != static_cast<std::int64_t>(i)) return bad("its transposition is no permutation");
   }
   const std::optional<std::int64_t> total = element_count(reshape);
-  if (order.size() != reshape.size() || !total || *total < 1 || *total > kMostPartitions) return bad("its device list is malformed");
+  if (order.size() != reshape.size() || !total || *total < 1 || *total > kMostPartitions)
+    return bad("its device list is malformed");
   return iota(reshape, transpose);
 }
 
@@ -75,7 +78,8 @@ bool eat(std::string_view& text, std::string_view word) {
 }
 
 std::unexpected<Error> wrong_rank(std::size_t tiles, std::size_t replicated_dims, std::size_t rank) {
-  return bad(std::to_string(tiles - std::min(tiles, replicated_dims)) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
+  return bad(std::to_string(tiles - std::min(tiles, replicated_dims)) + " tile counts for an array of " +
+             std::to_string(rank) + " dimensions");
 }
 
 /// The fields of an xla.OpSharding.
@@ -93,15 +97,32 @@ Result<OpSharding> read_op_sharding(std::string_view bytes) {
     protozero::pbf_reader reader(bytes.data(), bytes.size());
     while (reader.next()) {
       switch (reader.tag()) {
-        case f::type: read.type = static_cast<proto::OpSharding_Type>(reader.get_enum()); break;
-        case f::tile_assignment_dimensions: proto::read_int64s(reader, read.tiles); break;
-        case f::tile_assignment_devices: proto::read_int64s(reader, read.devices); break;
-        case f::iota_reshape_dims: proto::read_int64s(reader, read.reshape); break;
-        case f::iota_transpose_perm: proto::read_int64s(reader, read.transpose); break;
-        case f::last_tile_dims: proto::read_int64s(reader, read.last_types); break;
-        case f::replicate_on_last_tile_dim: read.replicate_last = reader.get_bool(); break;
-        case f::tuple_shardings: read.tuple.push_back(reader.get_bytes()); break;
-        default: reader.skip();
+        case f::type:
+          read.type = static_cast<proto::OpSharding_Type>(reader.get_enum());
+          break;
+        case f::tile_assignment_dimensions:
+          proto::read_int64s(reader, read.tiles);
+          break;
+        case f::tile_assignment_devices:
+          proto::read_int64s(reader, read.devices);
+          break;
+        case f::iota_reshape_dims:
+          proto::read_int64s(reader, read.reshape);
+          break;
+        case f::iota_transpose_perm:
+          proto::read_int64s(reader, read.transpose);
+          break;
+        case f::last_tile_dims:
+          proto::read_int64s(reader, read.last_types);
+          break;
+        case f::replicate_on_last_tile_dim:
+          read.replicate_last = reader.get_bool();
+          break;
+        case f::tuple_shardings:
+          read.tuple.push_back(reader.get_bytes());
+          break;
+        default:
+          reader.skip();
       }
     }
     return read;
@@ -110,7 +131,9 @@ Result<OpSharding> read_op_sharding(std::string_view bytes) {
 
 }  // namespace
 
-Sharding Sharding::replicated() { return {}; }
+Sharding Sharding::replicated() {
+  return {};
+}
 
 Sharding Sharding::maximal(std::int64_t partition) {
   Sharding s;
@@ -119,17 +142,22 @@ Sharding Sharding::maximal(std::int64_t partition) {
   return s;
 }
 
-Result<Sharding> Sharding::tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions, std::size_t rank) {
+Result<Sharding> Sharding::tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions,
+                                 std::size_t rank) {
   const std::optional<std::int64_t> count = element_count(tiles);
-  if (tiles.size() < rank) return bad(std::to_string(tiles.size()) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
+  if (tiles.size() < rank)
+    return bad(std::to_string(tiles.size()) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
   if (!count || *count < 1 || static_cast<std::uint64_t>(*count) != partitions.size()) {
     return bad(std::to_string(partitions.size()) + " partitions for " + to_string(Dimensions(tiles)) + " tiles");
   }
   std::vector<std::int64_t> sorted = partitions;
   std::ranges::sort(sorted);
-  if (sorted.front() < 0 || std::ranges::adjacent_find(sorted) != sorted.end()) return bad("a partition stands twice or is negative");
+  if (sorted.front() < 0 || std::ranges::adjacent_find(sorted) != sorted.end())
+    return bad("a partition stands twice or is negative");
   Sharding s;
-  if (std::all_of(tiles.begin(), tiles.begin() + static_cast<std::ptrdiff_t>(rank), [](std::int64_t t) { return t == 1; })) return s;
+  if (std::all_of(tiles.begin(), tiles.begin() + static_cast<std::ptrdiff_t>(rank),
+                  [](std::int64_t t) { return t == 1; }))
+    return s;
   s.kind_ = Kind::Tiled;
   s.rank_ = rank;
   s.tiles_ = std::move(tiles);
@@ -145,14 +173,18 @@ Result<Sharding> Sharding::parse(std::string_view bytes, std::size_t rank) {
     PJRT_TRY(r, read_op_sharding(only));
   }
   switch (r.type) {
-    case proto::OpSharding_Type::REPLICATED: return replicated();
+    case proto::OpSharding_Type::REPLICATED:
+      return replicated();
     case proto::OpSharding_Type::MAXIMAL:
       if (r.devices.size() != 1) return bad("maximal, but on " + std::to_string(r.devices.size()) + " devices");
       if (r.devices.front() < 0) return bad("on partition " + std::to_string(r.devices.front()));
       return maximal(r.devices.front());
-    case proto::OpSharding_Type::TUPLE: return bad("a tuple in a tuple");
-    case proto::OpSharding_Type::OTHER: break;
-    default: return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kNoCut)));
+    case proto::OpSharding_Type::TUPLE:
+      return bad("a tuple in a tuple");
+    case proto::OpSharding_Type::OTHER:
+      break;
+    default:
+      return std::unexpected(Error(ErrorCode::Unimplemented, std::string(kNoCut)));
   }
   for (const std::int64_t type : r.last_types) {
     if (type != std::to_underlying(proto::OpSharding_Type::REPLICATED)) {

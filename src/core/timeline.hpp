@@ -30,10 +30,12 @@ struct Recorder {
 class CallTimer {
  public:
   explicit CallTimer(const char* function) noexcept {
-    if (recording.load(std::memory_order_relaxed)) [[unlikely]] begin(function);
+    if (recording.load(std::memory_order_relaxed)) [[unlikely]]
+      begin(function);
   }
   ~CallTimer() {
-    if (function_ != nullptr) [[unlikely]] end();
+    if (function_ != nullptr) [[unlikely]]
+      end();
   }
   CallTimer(const CallTimer&) = delete;
   CallTimer& operator=(const CallTimer&) = delete;

@@ -34,22 +34,28 @@ struct TransferManager::State {
 
   const detail::PluginState& plugin() const noexcept { return *client->plugin; }
   ~State() {
-    if (raw != nullptr) detail::call_quietly<fn::PJRT_AsyncHostToDeviceTransferManager_Destroy>(plugin(), {.transfer_manager = raw});
+    if (raw != nullptr)
+      detail::call_quietly<fn::PJRT_AsyncHostToDeviceTransferManager_Destroy>(plugin(), {.transfer_manager = raw});
   }
 
   Result<void> check_index(std::size_t i) const {
     if (i < slots.size()) return {};
-    return std::unexpected(Error(ErrorCode::OutOfRange, "there is no buffer " + std::to_string(i) + "; the transfer has " + std::to_string(slots.size())));
+    return std::unexpected(Error(ErrorCode::OutOfRange, "there is no buffer " + std::to_string(i) +
+                                                            "; the transfer has " + std::to_string(slots.size())));
   }
-  std::string name(std::size_t i) const { return "buffer " + std::to_string(i) + " (" + to_string(specs[i].shape) + ")"; }
+  std::string name(std::size_t i) const {
+    return "buffer " + std::to_string(i) + " (" + to_string(specs[i].shape) + ")";
+  }
 
   Result<void> check_untouched(std::size_t i) {
     const std::lock_guard lock(mutex);
     if (!slots[i].finished && !slots[i].retrieved && slots[i].appended == 0) return {};
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, name(i) + " has been filled, in part at least, or retrieved already"));
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, name(i) + " has been filled, in part at least, or retrieved already"));
   }
 
-  /// Whether elements in row-major order are what the device has. Only CPU plugins are known to lay arrays out so unless told otherwise.
+  /// Whether elements in row-major order are what the device has. Only CPU plugins are known to lay arrays out so
+  /// unless told otherwise.
   bool is_row_major(std::size_t i) const {
     const ShapeSpec& spec = specs[i];
     return spec.layout ? spec.layout->is_row_major() : client->is_cpu || spec.shape.rank() < 2;
@@ -59,10 +65,14 @@ struct TransferManager::State {
   Result<void> begin(std::size_t i, std::int64_t offset, std::size_t size, bool last) {
     PJRT_CHECK(check_index(i));
     Slot& slot = slots[i];
-    if (slot.finished) return std::unexpected(Error(ErrorCode::FailedPrecondition, name(i) + " has had its last bytes or an error already"));
-    if (offset < 0 || static_cast<std::uint64_t>(offset) > slot.size || size > slot.size - static_cast<std::size_t>(offset)) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(size) + " bytes at offset " + std::to_string(offset) + " do not lie in " + name(i) + " of " +
-                                                                   std::to_string(slot.size) + " bytes"));
+    if (slot.finished)
+      return std::unexpected(
+          Error(ErrorCode::FailedPrecondition, name(i) + " has had its last bytes or an error already"));
+    if (offset < 0 || static_cast<std::uint64_t>(offset) > slot.size ||
+        size > slot.size - static_cast<std::size_t>(offset)) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                   std::to_string(size) + " bytes at offset " + std::to_string(offset) +
+                                       " do not lie in " + name(i) + " of " + std::to_string(slot.size) + " bytes"));
     }
     if (last) slot.finished = true;
     return {};
@@ -79,12 +89,13 @@ struct TransferManager::State {
   }
 
   Event send(std::size_t i, const Chunk& chunk, std::int64_t offset, bool last) {
-    auto args = detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferData>(plugin(), {.transfer_manager = raw,
-                                                                                              .buffer_index = static_cast<int>(i),
-                                                                                              .data = chunk.bytes().data(),
-                                                                                              .offset = offset,
-                                                                                              .transfer_size = static_cast<std::int64_t>(chunk.size()),
-                                                                                              .is_last_transfer = last});
+    auto args = detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferData>(
+        plugin(), {.transfer_manager = raw,
+                   .buffer_index = static_cast<int>(i),
+                   .data = chunk.bytes().data(),
+                   .offset = offset,
+                   .transfer_size = static_cast<std::int64_t>(chunk.size()),
+                   .is_last_transfer = last});
     if (!args) return Event::ready(std::unexpected(std::move(args).error()));
     return keep(detail::make_event(plugin(), client, args->done_with_h2d_transfer), chunk.owner());
   }
@@ -106,12 +117,13 @@ Result<TransferManager::State*> TransferManager::state() const {
 }
 
 Result<TransferManager::State*> TransferManager::state(std::size_t index) const {
-  PJRT_TRY(State* s, state());
+  PJRT_TRY(State * s, state());
   PJRT_CHECK(s->check_index(index));
   return s;
 }
 
-Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::span<const ShapeSpec> specs, const Memory& memory) const {
+Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::span<const ShapeSpec> specs,
+                                                                        const Memory& memory) const {
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   auto state = std::make_unique<TransferManager::State>();
   state->client = state_;
@@ -144,8 +156,9 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
   PJRT_CHECK(detail::call<fn::PJRT_Client_CreateBuffersForAsyncHostToDevice>(*state_->plugin, args));
   state->raw = args.transfer_manager;
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    PJRT_TRY(const auto size, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferSize>(
-                                  *state_->plugin, {.transfer_manager = state->raw, .buffer_index = static_cast<int>(i)}));
+    PJRT_TRY(const auto size,
+             detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferSize>(
+                 *state_->plugin, {.transfer_manager = state->raw, .buffer_index = static_cast<int>(i)}));
     state->slots.push_back({size.buffer_size, 0, false, false});
   }
   return TransferManager(std::move(state));
@@ -153,7 +166,8 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
 
 Result<std::size_t> TransferManager::buffer_count() const {
   PJRT_TRY(const State* s, state());
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferCount>(s->plugin(), {.transfer_manager = s->raw}));
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferCount>(
+                                s->plugin(), {.transfer_manager = s->raw}));
   return args.buffer_count;
 }
 
@@ -164,7 +178,8 @@ Result<std::size_t> TransferManager::buffer_size(std::size_t index) const {
 
 Result<Device> TransferManager::device() const {
   PJRT_TRY(const State* s, state());
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_Device>(s->plugin(), {.transfer_manager = s->raw}));
+  PJRT_TRY(const auto args,
+           detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_Device>(s->plugin(), {.transfer_manager = s->raw}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*s->client, args.device_out));
   return Device(s->client, record);
 }
@@ -174,7 +189,7 @@ std::span<const ShapeSpec> TransferManager::specs() const noexcept {
 }
 
 Result<Buffer> TransferManager::retrieve_buffer(std::size_t index) {
-  PJRT_TRY(State* s, state(index));
+  PJRT_TRY(State * s, state(index));
   const std::lock_guard lock(s->mutex);
   if (s->slots[index].retrieved) {
     return std::unexpected(Error(ErrorCode::FailedPrecondition, s->name(index) + " has been retrieved already"));
@@ -205,7 +220,7 @@ Event TransferManager::add(std::size_t index, Chunk chunk) {
 
 Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
   const auto start = [&]() -> Result<Event> {
-    PJRT_TRY(State* s, state(index));
+    PJRT_TRY(State * s, state(index));
     const Shape& shape = s->specs[index].shape;
     const std::lock_guard lock(s->mutex);
     if (!is_packed(shape.type)) return s->append(index, Chunk(elements.owner(), elements.bytes()));
@@ -214,11 +229,14 @@ Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
     const std::int64_t left = element_count(shape.dims).value_or(0) - before;
     const std::int64_t count = elements.element_count();
     if (count > left && !s->slots[index].finished) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(count) + " elements after " + std::to_string(before) + " do not fit into " + s->name(index)));
+      return std::unexpected(Error(
+          ErrorCode::InvalidArgument,
+          std::to_string(count) + " elements after " + std::to_string(before) + " do not fit into " + s->name(index)));
     }
     if (count < left && count % in_a_byte != 0) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(count) + " elements of " + std::string(pjrt::name(shape.type)) +
-                                                                   " do not fill whole bytes; only the last chunk of " + s->name(index) + " may"));
+      return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                   std::to_string(count) + " elements of " + std::string(pjrt::name(shape.type)) +
+                                       " do not fill whole bytes; only the last chunk of " + s->name(index) + " may"));
     }
     return s->append(index, Chunk(pack(elements.bytes(), bit_width(shape.type))));
   };
@@ -226,12 +244,14 @@ Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
   return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));
 }
 
-Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<const std::byte> bytes, std::size_t chunk_size, const TransferProgress& progress) {
+Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<const std::byte> bytes,
+                                               std::size_t chunk_size, const TransferProgress& progress) {
   if (chunk_size == 0) return std::unexpected(Error(ErrorCode::InvalidArgument, "chunks of 0 bytes never end"));
   PJRT_TRY(const State* s, state(index));
   const std::size_t size = s->slots[index].size;
   if (bytes.size() != size) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, s->name(index) + " takes " + std::to_string(size) + " bytes, not " + std::to_string(bytes.size())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, s->name(index) + " takes " + std::to_string(size) +
+                                                                 " bytes, not " + std::to_string(bytes.size())));
   }
   std::size_t done = 0;
   do {
@@ -245,26 +265,29 @@ Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<cons
 
 Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
   const auto start = [&]() -> Result<Event> {
-    PJRT_TRY(State* s, state(index));
+    PJRT_TRY(State * s, state(index));
     const Shape& shape = s->specs[index].shape;
     if (array.shape() != shape) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "the array is " + to_string(array.shape()) + ", " + s->name(index)));
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "the array is " + to_string(array.shape()) + ", " + s->name(index)));
     }
     PJRT_TRY(const HostBuffer dense, array.dense());
     Layout layout = Layout::row_major(shape.rank());  // plugins abort without one
     detail::MemoryLayoutC c_layout(layout);
     const std::lock_guard lock(s->mutex);
     if (!s->plugin().api.PJRT_AsyncHostToDeviceTransferManager_TransferLiteral) {
-      return std::unexpected(detail::absent_function(s->plugin(), fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral::info));
+      return std::unexpected(
+          detail::absent_function(s->plugin(), fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral::info));
     }
     PJRT_CHECK(s->begin(index, 0, s->slots[index].size, true));
-    PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral>(s->plugin(), {.transfer_manager = s->raw,
-                                                                                                                   .buffer_index = static_cast<int>(index),
-                                                                                                                   .data = dense.view().data(),
-                                                                                                                   .shape_dims = shape.dims.data(),
-                                                                                                                   .shape_num_dims = shape.rank(),
-                                                                                                                   .shape_element_type = detail::to_c(shape.type),
-                                                                                                                   .shape_layout = c_layout.get()}));
+    PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral>(
+                                  s->plugin(), {.transfer_manager = s->raw,
+                                                .buffer_index = static_cast<int>(index),
+                                                .data = dense.view().data(),
+                                                .shape_dims = shape.dims.data(),
+                                                .shape_num_dims = shape.rank(),
+                                                .shape_element_type = detail::to_c(shape.type),
+                                                .shape_layout = c_layout.get()}));
     return State::keep(detail::make_event(s->plugin(), s->client, args.done_with_h2d_transfer), dense.owner());
   };
   Result<Event> event = start();
@@ -273,13 +296,15 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
 
 Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer> arrays) {
   const auto start = [&]() -> Result<std::vector<Buffer>> {
-    PJRT_TRY(State* s, state());
+    PJRT_TRY(State * s, state());
     if (arrays.size() != s->specs.size()) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays for " + std::to_string(s->specs.size()) + " buffers"));
+      return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays for " +
+                                                                   std::to_string(s->specs.size()) + " buffers"));
     }
     for (std::size_t i = 0; i < arrays.size(); ++i) {
       if (arrays[i].shape() != s->specs[i].shape) {
-        return std::unexpected(Error(ErrorCode::InvalidArgument, "array " + std::to_string(i) + " is " + to_string(arrays[i].shape()) + ", " + s->name(i)));
+        return std::unexpected(Error(ErrorCode::InvalidArgument, "array " + std::to_string(i) + " is " +
+                                                                     to_string(arrays[i].shape()) + ", " + s->name(i)));
       }
       PJRT_CHECK(s->check_untouched(i));
     }
@@ -301,10 +326,12 @@ Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer
 }
 
 Result<void> TransferManager::set_buffer_error(std::size_t index, const Error& error) {
-  PJRT_TRY(State* s, state(index));
+  PJRT_TRY(State * s, state(index));
   const std::lock_guard lock(s->mutex);
   State::Slot& slot = s->slots[index];
-  if (slot.finished) return std::unexpected(Error(ErrorCode::FailedPrecondition, s->name(index) + " has had its last bytes or an error already"));
+  if (slot.finished)
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, s->name(index) + " has had its last bytes or an error already"));
   const std::string message(error.message());
   abi::PJRT_AsyncHostToDeviceTransferManager_SetBufferError_Args args{};
   args.transfer_manager = s->raw;
@@ -331,10 +358,12 @@ Result<void> TransferManager::add_metadata(std::span<const std::pair<std::string
 Result<void> TransferManager::check_typed(std::size_t index, ElementType type) const {
   PJRT_TRY(const State* s, state(index));
   if (s->specs[index].shape.type != type) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, s->name(index) + " does not hold " + std::string(name(type))));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, s->name(index) + " does not hold " + std::string(name(type))));
   }
   if (!s->is_row_major(index)) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "elements come in row-major order, and " + s->name(index) + " may lie in another on the device")
+    return std::unexpected(Error(ErrorCode::Unimplemented, "elements come in row-major order, and " + s->name(index) +
+                                                               " may lie in another on the device")
                                .with_note("transfer_literal and transfer_all take whole arrays and reorder them"));
   }
   return {};

@@ -23,12 +23,14 @@ struct Uploaded {
   abi::PJRT_Event* done_with_host_memory;
 };
 
-Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const HostView& array, HostBufferSemantics semantics, const std::optional<Device>& device,
+Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const HostView& array,
+                       HostBufferSemantics semantics, const std::optional<Device>& device,
                        const std::optional<Memory>& memory, const std::optional<MemoryLayout>& layout) {
   PJRT_CHECK(detail::check_shape(*client->plugin, array.shape()));
   PJRT_TRY(const detail::Placement placement, detail::place(client, device, memory));
   if (array.data() == nullptr && array.element_count() > 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the address of the array " + to_string(array.shape()) + " is null"));
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the address of the array " + to_string(array.shape()) + " is null"));
   }
   std::optional<detail::MemoryLayoutC> c_layout;
   if (layout) {
@@ -52,11 +54,14 @@ Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const Hos
   PJRT_CHECK(detail::call<fn::PJRT_Client_BufferFromHostBuffer>(*client->plugin, args));
   detail::KnownLayout known = detail::RowMajor{};
   if (layout) known = *layout;
-  return Uploaded{detail::make_buffer(client, args.buffer, array.shape(), placement.record, std::move(known)), args.done_with_host_buffer};
+  return Uploaded{detail::make_buffer(client, args.buffer, array.shape(), placement.record, std::move(known)),
+                  args.done_with_host_buffer};
 }
 
-/// Drops `owner` when the event is ready. The event may be destroyed before; what is registered with it runs all the same.
-void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_Event* raw, std::shared_ptr<const void> owner) {
+/// Drops `owner` when the event is ready. The event may be destroyed before; what is registered with it runs all the
+/// same.
+void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_Event* raw,
+                     std::shared_ptr<const void> owner) {
   if (raw == nullptr) return;
   if (owner == nullptr) {
     detail::call_quietly<fn::PJRT_Event_Destroy>(*client->plugin, {.event = raw});
@@ -70,14 +75,15 @@ void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_E
 }  // namespace
 
 Result<Buffer> Client::upload(const HostView& array, const UploadOptions& options) const {
-  PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableOnlyDuringCall, options.device, options.memory, options.layout));
+  PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableOnlyDuringCall, options.device,
+                                    options.memory, options.layout));
   keep_until_done(state_, uploaded.done_with_host_memory, nullptr);
   return std::move(uploaded.buffer);
 }
 
 Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& options) const {
-  Result<Uploaded> uploaded =
-      start(state_, array.view(), HostBufferSemantics::ImmutableUntilTransferCompletes, options.device, options.memory, options.layout);
+  Result<Uploaded> uploaded = start(state_, array.view(), HostBufferSemantics::ImmutableUntilTransferCompletes,
+                                    options.device, options.memory, options.layout);
   if (!uploaded) return Future<Buffer>(std::move(uploaded).error());
   keep_until_done(state_, uploaded->done_with_host_memory, array.owner());
   Event ready = uploaded->buffer.ready();
@@ -85,7 +91,8 @@ Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& optio
 }
 
 Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const {
-  PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
+  PJRT_TRY(Uploaded uploaded,
+           start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
   uploaded.buffer.state()->read_only_memory = array.data();
   keep_until_done(state_, uploaded.done_with_host_memory, options.keep_alive);
   return std::move(uploaded.buffer);
@@ -93,11 +100,15 @@ Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& opt
 
 Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOptions& options) const {
   if (!array.is_mutable()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "the array's memory is borrowed and read-only; executions may not write to it"));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "the array's memory is borrowed and read-only; executions may not write to it"));
   }
-  PJRT_TRY(Uploaded uploaded, start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
+  PJRT_TRY(Uploaded uploaded,
+           start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
   std::shared_ptr<const void> owner = array.owner();
-  if (options.keep_alive) owner = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(std::move(owner), options.keep_alive);
+  if (options.keep_alive)
+    owner = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(std::move(owner),
+                                                                                                  options.keep_alive);
   keep_until_done(state_, uploaded.done_with_host_memory, std::move(owner));
   return std::move(uploaded.buffer);
 }

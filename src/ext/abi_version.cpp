@@ -11,11 +11,15 @@ using pjrt::detail::call_extension;
 
 namespace {
 
-std::unexpected<Error> moved_from() { return std::unexpected(Error(ErrorCode::FailedPrecondition, "the ABI version was moved from")); }
+std::unexpected<Error> moved_from() {
+  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the ABI version was moved from"));
+}
 
 template <class Args>
 std::string take_proto(const Args& args) {
-  return std::string(pjrt::detail::own_bytes(args.serialized_proto, args.serialized_proto_size, args.serialized_proto_holder, args.serialized_proto_deleter).text());
+  return std::string(pjrt::detail::own_bytes(args.serialized_proto, args.serialized_proto_size,
+                                             args.serialized_proto_holder, args.serialized_proto_deleter)
+                         .text());
 }
 
 }  // namespace
@@ -42,7 +46,8 @@ RuntimeAbiVersion::~RuntimeAbiVersion() {
 
 Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other) const {
   if (raw_ == nullptr || other.raw_ == nullptr) return moved_from();
-  if (other.plugin_ != plugin_) return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
+  if (other.plugin_ != plugin_)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
   abi::PJRT_RuntimeAbiVersion_IsCompatibleWithRuntime_Args args{};
   args.abi_version = raw_;
   args.other_abi_version = other.raw_;
@@ -51,7 +56,8 @@ Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other)
 
 Result<void> RuntimeAbiVersion::check_compatible(const ExecutableAbiVersion& executable) const {
   if (raw_ == nullptr || executable.raw() == nullptr) return moved_from();
-  if (!(executable.plugin() == Plugin(plugin_))) return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
+  if (!(executable.plugin() == Plugin(plugin_)))
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
   abi::PJRT_RuntimeAbiVersion_IsCompatibleWithExecutable_Args args{};
   args.abi_version = raw_;
   args.executable_abi_version = executable.raw();
@@ -78,17 +84,20 @@ Result<RuntimeAbiVersion> AbiVersion::runtime_version(const Client& client) cons
 
 Result<ExecutableAbiVersion> AbiVersion::executable_version(const Executable& executable) const {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
-  PJRT_TRY(const auto args, call_extension<fn::PJRT_Executable_GetAbiVersion>(state(), {.executable = executable.raw()}));
+  PJRT_TRY(const auto args,
+           call_extension<fn::PJRT_Executable_GetAbiVersion>(state(), {.executable = executable.raw()}));
   return ExecutableAbiVersion(&state(), args.abi_version);
 }
 
 Result<RuntimeAbiVersion> AbiVersion::runtime_version_from_proto(std::string_view proto) const {
-  PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_FromProto>(state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
+  PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_FromProto>(
+                                state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
   return RuntimeAbiVersion(&state(), args.abi_version);
 }
 
 Result<ExecutableAbiVersion> AbiVersion::executable_version_from_proto(std::string_view proto) const {
-  PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_FromProto>(state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
+  PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_FromProto>(
+                                state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
   return ExecutableAbiVersion(&state(), args.abi_version);
 }
 

@@ -26,13 +26,15 @@ void call_prefatal(void* args, void* user) {
   const pjrt::detail::InCallback here;
   auto& callback = *static_cast<std::function<void(const Error&)>*>(user);
   const auto* p = static_cast<const abi::PJRT_Callback_PrefatalArgs*>(args);
-  const Error error(static_cast<ErrorCode>(p->error_code), std::string(pjrt::detail::text(p->error_message, p->error_message_size)));
+  const Error error(static_cast<ErrorCode>(p->error_code),
+                    std::string(pjrt::detail::text(p->error_message, p->error_message_size)));
   pjrt::detail::run_guarded("a prefatal callback", callback, error);
 }
 
 /// Registers with state that the client keeps until it is destroyed.
 template <class F>
-Result<void> enroll(const pjrt::detail::PluginState& plugin, const Client& client, abi::PJRT_Callback_Type type, abi::PJRT_Callback_Function* function, F callback) {
+Result<void> enroll(const pjrt::detail::PluginState& plugin, const Client& client, abi::PJRT_Callback_Type type,
+                    abi::PJRT_Callback_Function* function, F callback) {
   if (!callback) return std::unexpected(Error(ErrorCode::InvalidArgument, "the callback is empty"));
   auto owned = std::make_shared<F>(std::move(callback));
   abi::PJRT_Callback_RegisterCallback_Args args{};
@@ -44,7 +46,8 @@ Result<void> enroll(const pjrt::detail::PluginState& plugin, const Client& clien
   return pjrt::detail::call_extension<fn::PJRT_Register_Callback>(plugin, args);
 }
 
-Result<void> invoke(const pjrt::detail::PluginState& plugin, const Client& client, abi::PJRT_Callback_Type type, void* what) {
+Result<void> invoke(const pjrt::detail::PluginState& plugin, const Client& client, abi::PJRT_Callback_Type type,
+                    void* what) {
   abi::PJRT_Callback_InvokeCallback_Args args{};
   args.client = client.raw();
   args.type = type;

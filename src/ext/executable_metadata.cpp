@@ -10,10 +10,12 @@ namespace fn = abi::fn;
 
 Result<std::string> ExecutableMetadata::serialized_metadata(const Executable& executable) const {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_GetExecutableMetadata>(state(), {.executable = executable.raw(), .metadata = nullptr}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_GetExecutableMetadata>(
+                                state(), {.executable = executable.raw(), .metadata = nullptr}));
   if (args.metadata == nullptr) return std::string();
   std::string bytes(pjrt::detail::text(args.metadata->serialized_metadata, args.metadata->serialized_metadata_size));
-  (void)pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_DestroySerializedMetadata>(state(), {.metadata = args.metadata});
+  (void)pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_DestroySerializedMetadata>(
+      state(), {.metadata = args.metadata});
   return bytes;
 }
 

@@ -23,7 +23,8 @@ Result<std::int64_t> Ffi::register_type(std::string_view name, void (*deleter)(v
   return args.type_id;
 }
 
-Result<void> Ffi::add_user_data(const ExecuteContext& context, std::int64_t type, void* object, std::shared_ptr<void> owner) const {
+Result<void> Ffi::add_user_data(const ExecuteContext& context, std::int64_t type, void* object,
+                                std::shared_ptr<void> owner) const {
   PJRT_CHECK(check_same_plugin(context.plugin(), "execute context"));
   if (object == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "the user data is null"));
   abi::PJRT_FFI_UserData_Add_Args args{};
@@ -35,16 +36,20 @@ Result<void> Ffi::add_user_data(const ExecuteContext& context, std::int64_t type
   return {};
 }
 
-Result<void> Ffi::register_handler(std::string_view target, std::string_view platform, FfiHandler handler, FfiHandlerTraits traits) const {
-  if (handler == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "the handler of '" + std::string(target) + "' is null"));
-  if (target.empty() || platform.empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "a handler has a target name and a platform"));
+Result<void> Ffi::register_handler(std::string_view target, std::string_view platform, FfiHandler handler,
+                                   FfiHandlerTraits traits) const {
+  if (handler == nullptr)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the handler of '" + std::string(target) + "' is null"));
+  if (target.empty() || platform.empty())
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a handler has a target name and a platform"));
   abi::PJRT_FFI_Register_Handler_Args args{};
   args.target_name = target.data();
   args.target_name_size = target.size();
   args.handler = reinterpret_cast<void*>(handler);
   args.platform_name = platform.data();
   args.platform_name_size = platform.size();
-  args.traits = static_cast<abi::PJRT_FFI_Handler_TraitsBits>(traits.command_buffer_compatible ? abi::PJRT_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE : 0);
+  args.traits = static_cast<abi::PJRT_FFI_Handler_TraitsBits>(
+      traits.command_buffer_compatible ? abi::PJRT_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE : 0);
   return pjrt::detail::call_extension<fn::PJRT_FFI_Register_Handler>(state(), args);
 }
 

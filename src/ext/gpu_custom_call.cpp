@@ -36,13 +36,15 @@ abi::PJRT_Gpu_Register_Custom_Call_Args named(std::string_view name, int api_ver
 }  // namespace
 
 Result<void> GpuCustomCall::register_untyped(std::string_view name, UntypedFunction function) const {
-  if (name.empty() || function == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "a custom call has a name and a function"));
+  if (name.empty() || function == nullptr)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a custom call has a name and a function"));
   Names& all = names();
   const std::lock_guard lock(all.mutex);
   const auto key = std::pair<const void*, std::string>(&state(), name);
   if (const auto it = all.taken.find(key); it != all.taken.end()) {
     if (it->second == function) return {};
-    return std::unexpected(Error(ErrorCode::AlreadyExists, "the custom call '" + key.second + "' stands for another function already"));
+    return std::unexpected(
+        Error(ErrorCode::AlreadyExists, "the custom call '" + key.second + "' stands for another function already"));
   }
   abi::PJRT_Gpu_Register_Custom_Call_Args args = named(name, 0);
   args.handler_execute = reinterpret_cast<void*>(function);
@@ -52,7 +54,8 @@ Result<void> GpuCustomCall::register_untyped(std::string_view name, UntypedFunct
 }
 
 Result<void> GpuCustomCall::register_typed(std::string_view name, const Handlers& handlers) const {
-  if (name.empty() || handlers.execute == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "a typed custom call has a name and an execute handler"));
+  if (name.empty() || handlers.execute == nullptr)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a typed custom call has a name and an execute handler"));
   abi::PJRT_Gpu_Register_Custom_Call_Args args = named(name, 1);
   args.handler_instantiate = reinterpret_cast<void*>(handlers.instantiate);
   args.handler_prepare = reinterpret_cast<void*>(handlers.prepare);

@@ -13,31 +13,38 @@ namespace fn = abi::fn;
 namespace {
 
 std::unexpected<Error> nothing_allocated(std::size_t size) {
-  return std::unexpected(Error(ErrorCode::ResourceExhausted, "the plugin gave no host memory for " + std::to_string(size) + " bytes"));
+  return std::unexpected(
+      Error(ErrorCode::ResourceExhausted, "the plugin gave no host memory for " + std::to_string(size) + " bytes"));
 }
 
 }  // namespace
 
 Result<std::size_t> HostAllocator::preferred_alignment(const Client& client) const {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostAllocator_GetPreferredAlignment>(state(), {.client = client.raw()}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostAllocator_GetPreferredAlignment>(
+                                state(), {.client = client.raw()}));
   return args.preferred_alignment;
 }
 
 Result<HostMemory> HostAllocator::allocate(const Client& client, std::size_t size, std::size_t alignment) const {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
-  if (!std::has_single_bit(alignment)) return std::unexpected(Error(ErrorCode::InvalidArgument, "an alignment is a power of two, not " + std::to_string(alignment)));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostAllocator_Allocate>(state(), {.client = client.raw(), .size = size, .alignment = alignment}));
+  if (!std::has_single_bit(alignment))
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "an alignment is a power of two, not " + std::to_string(alignment)));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostAllocator_Allocate>(
+                                state(), {.client = client.raw(), .size = size, .alignment = alignment}));
   if (args.ptr == nullptr) return nothing_allocated(size);
   std::shared_ptr<void> owner(args.ptr, [client](void* p) {
-    (void)pjrt::detail::call_extension<fn::PJRT_HostAllocator_Free>(client.plugin().state(), {.client = client.raw(), .ptr = p});
+    (void)pjrt::detail::call_extension<fn::PJRT_HostAllocator_Free>(client.plugin().state(),
+                                                                    {.client = client.raw(), .ptr = p});
   });
   return HostMemory(std::move(owner), {static_cast<std::byte*>(args.ptr), size});
 }
 
 Result<HostMemory> HostMemoryAllocator::allocate(const Client& client, std::size_t size, int numa_node) const {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostMemoryAllocator_Allocate>(state(), {.client = client.raw(), .size = size, .numa_node = numa_node}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostMemoryAllocator_Allocate>(
+                                state(), {.client = client.raw(), .size = size, .numa_node = numa_node}));
   if (args.ptr == nullptr) return nothing_allocated(size);
   std::shared_ptr<void> owner(args.ptr, [client, deleter = args.deleter, arg = args.deleter_arg](void* p) {
     if (deleter != nullptr) deleter(p, arg);

@@ -41,24 +41,29 @@ Error take_error(const abi::PLUGIN_Profiler_Api* api, abi::PLUGIN_Profiler_Error
 }
 
 template <class Args>
-Result<Args> call(const PluginState& plugin, const abi::PLUGIN_Profiler_Api* api, abi::PLUGIN_Profiler_Error* (*abi::PLUGIN_Profiler_Api::* member)(Args*),
-                  std::size_t offset, const char* function, Args args) {
+Result<Args> call(const PluginState& plugin, const abi::PLUGIN_Profiler_Api* api,
+                  abi::PLUGIN_Profiler_Error* (*abi::PLUGIN_Profiler_Api::*member)(Args*), std::size_t offset,
+                  const char* function, Args args) {
   auto* f = api != nullptr && offset + sizeof(void*) <= api->struct_size ? api->*member : nullptr;
   if (f == nullptr) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, std::string(function) + " is not offered by the profiler of plugin " + Plugin(&plugin).description())
-                               .with_function(function));
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented,
+              std::string(function) + " is not offered by the profiler of plugin " + Plugin(&plugin).description())
+            .with_function(function));
   }
   args.struct_size = abi::struct_size<Args>;
   const pjrt::detail::CallTimer timer(function);
   PJRT_CHECK(pjrt::detail::guarded(plugin, function, [&]() -> Result<void> {
-    if (abi::PLUGIN_Profiler_Error* error = f(&args); error != nullptr) return std::unexpected(take_error(api, error, function));
+    if (abi::PLUGIN_Profiler_Error* error = f(&args); error != nullptr)
+      return std::unexpected(take_error(api, error, function));
     return {};
   }));
   return args;
 }
 
-#define PROFILER_CALL(plugin, api, member, ...) \
-  call(plugin, api, &abi::PLUGIN_Profiler_Api::member, offsetof(abi::PLUGIN_Profiler_Api, member), "PLUGIN_Profiler_" #member, __VA_ARGS__)
+#define PROFILER_CALL(plugin, api, member, ...)                                                    \
+  call(plugin, api, &abi::PLUGIN_Profiler_Api::member, offsetof(abi::PLUGIN_Profiler_Api, member), \
+       "PLUGIN_Profiler_" #member, __VA_ARGS__)
 
 std::vector<std::byte> copy(const std::uint8_t* data, std::size_t size) {
   const auto* bytes = reinterpret_cast<const std::byte*>(data);
@@ -79,20 +84,29 @@ std::vector<std::byte> without_terminator(std::vector<std::byte> bytes) {
 
 }  // namespace
 
-const abi::PLUGIN_Profiler_Api* Profiler::api() const noexcept { return state().extension<abi::PJRT_Profiler_Extension>(kType)->profiler_api; }
+const abi::PLUGIN_Profiler_Api* Profiler::api() const noexcept {
+  return state().extension<abi::PJRT_Profiler_Extension>(kType)->profiler_api;
+}
 
-std::int64_t Profiler::traceme_context_id() const noexcept { return state().extension<abi::PJRT_Profiler_Extension>(kType)->traceme_context_id; }
+std::int64_t Profiler::traceme_context_id() const noexcept {
+  return state().extension<abi::PJRT_Profiler_Extension>(kType)->traceme_context_id;
+}
 
 Result<ProfileSession> Profiler::start(std::string_view options) const {
   abi::PLUGIN_Profiler_Create_Args create{};
   create.options = options.data();
   create.options_size = options.size();
   PJRT_TRY(const auto created, PROFILER_CALL(state(), api(), create, create));
-  ProfileSession session(&state(), api(), created.profiler);
   abi::PLUGIN_Profiler_Start_Args start{};
   start.profiler = created.profiler;
-  PJRT_CHECK(PROFILER_CALL(state(), api(), start, start));
-  return session;
+  const auto started = PROFILER_CALL(state(), api(), start, start);
+  if (!started) {  // nothing to stop
+    abi::PLUGIN_Profiler_Destroy_Args destroy{};
+    destroy.profiler = created.profiler;
+    (void)PROFILER_CALL(state(), api(), destroy, destroy);
+    return std::unexpected(started.error());
+  }
+  return ProfileSession(&state(), api(), created.profiler);
 }
 
 ProfileSession::ProfileSession(ProfileSession&& other) noexcept
@@ -115,7 +129,8 @@ ProfileSession::~ProfileSession() {
 }
 
 Result<void> ProfileSession::stop() {
-  if (raw_ == nullptr || !running_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the profile has been stopped already"));
+  if (raw_ == nullptr || !running_)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the profile has been stopped already"));
   running_ = false;
   abi::PLUGIN_Profiler_Stop_Args stop{};
   stop.profiler = raw_;
@@ -124,11 +139,13 @@ Result<void> ProfileSession::stop() {
 }
 
 Result<std::vector<std::byte>> ProfileSession::collect() const {
-  if (raw_ == nullptr || running_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
+  if (raw_ == nullptr || running_)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
   abi::PLUGIN_Profiler_CollectData_Args ask{};
   ask.profiler = raw_;
   PJRT_TRY(const auto first, PROFILER_CALL(*plugin_, api_, collect_data, ask));
-  if (first.buffer != nullptr) return without_terminator(copy(first.buffer, first.buffer_size_in_bytes));  // memory of the plugin's
+  if (first.buffer != nullptr)
+    return without_terminator(copy(first.buffer, first.buffer_size_in_bytes));  // memory of the plugin's
   std::vector<std::byte> bytes(first.buffer_size_in_bytes);
   abi::PLUGIN_Profiler_CollectData_Args fill{};
   fill.profiler = raw_;
@@ -140,7 +157,8 @@ Result<std::vector<std::byte>> ProfileSession::collect() const {
 }
 
 Result<std::vector<std::byte>> ProfileSession::consume() const {
-  if (raw_ == nullptr || running_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
+  if (raw_ == nullptr || running_)
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
   abi::PLUGIN_Profiler_Consume_Args consume{};
   consume.profiler = raw_;
   PJRT_TRY(const auto consumed, PROFILER_CALL(*plugin_, api_, consume, consume));
@@ -154,7 +172,8 @@ Result<std::vector<std::byte>> ProfileSession::consume() const {
   } else {
     bytes = std::unexpected(serialized.error());
   }
-  if (auto* destroy = slot(api_, &abi::PLUGIN_Profiler_Api::consume_result_destroy, offsetof(abi::PLUGIN_Profiler_Api, consume_result_destroy))) {
+  if (auto* destroy = slot(api_, &abi::PLUGIN_Profiler_Api::consume_result_destroy,
+                           offsetof(abi::PLUGIN_Profiler_Api, consume_result_destroy))) {
     abi::PLUGIN_Profiler_ConsumeResult_Destroy_Args args{};
     args.struct_size = abi::struct_size<abi::PLUGIN_Profiler_ConsumeResult_Destroy_Args>;
     args.consume_result = consumed.result;

@@ -21,13 +21,15 @@ std::optional<std::vector<std::string>> copy(const char* const* texts, const std
 
 Result<std::optional<std::vector<std::string>>> Shardings::parameter_shardings(const Executable& executable) const {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_ParameterShardings>(state(), {.executable = executable.raw()}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_ParameterShardings>(
+                                state(), {.executable = executable.raw()}));
   return copy(args.shardings, args.sharding_sizes, args.num_parameters);
 }
 
 Result<std::optional<std::vector<std::string>>> Shardings::output_shardings(const Executable& executable) const {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_OutputShardings>(state(), {.executable = executable.raw()}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_OutputShardings>(
+                                state(), {.executable = executable.raw()}));
   return copy(args.shardings, args.sharding_sizes, args.num_outputs);
 }
 

@@ -10,7 +10,8 @@ namespace fn = abi::fn;
 
 Result<StreamHandle> Stream::stream_for_external_ready_events(const Device& device) const {
   PJRT_CHECK(check_same_plugin(Plugin(device.client_state()->plugin), "device"));
-  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Get_Stream_For_External_Ready_Events>(state(), {.device = device.raw()}));
+  PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Get_Stream_For_External_Ready_Events>(
+                                state(), {.device = device.raw()}));
   return args.stream;
 }
 

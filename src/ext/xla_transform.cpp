@@ -15,8 +15,8 @@ namespace fn = abi::fn;
 
 namespace {
 
-/// What the plugin holds of a transform. It may call it after it was cleared, by a compilation under way, so the block is never
-/// freed; there are as many as registrations.
+/// What the plugin holds of a transform. It may call it after it was cleared, by a compilation under way, so the block
+/// is never freed; there are as many as registrations.
 struct Registered {
   abi::PJRT_XlaTransform_Callbacks callbacks{};  // first: the plugin hands its address back
   XlaTransform::Transform transform;
@@ -43,7 +43,8 @@ Result<std::optional<std::string>> run(const Registered& registered, std::string
 
 void on_transform(abi::PJRT_XlaTransform_Callbacks* callbacks, abi::PJRT_XlaTransform_Args* args) {
   const pjrt::detail::InCallback here;
-  auto result = run(*reinterpret_cast<Registered*>(callbacks), pjrt::detail::text(args->hlo_module.data, args->hlo_module.size));
+  auto result =
+      run(*reinterpret_cast<Registered*>(callbacks), pjrt::detail::text(args->hlo_module.data, args->hlo_module.size));
   args->header.has_error = !result;
   args->changed = result && result->has_value();
   if (result && !*result) return;
@@ -62,7 +63,8 @@ void on_transform(abi::PJRT_XlaTransform_Callbacks* callbacks, abi::PJRT_XlaTran
 }  // namespace
 
 Result<void> XlaTransform::register_transform(std::string_view name, Stage stage, Transform transform) const {
-  if (name.empty() || !transform) return std::unexpected(Error(ErrorCode::InvalidArgument, "a transform has a name and a function"));
+  if (name.empty() || !transform)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "a transform has a name and a function"));
   auto registered = std::make_unique<Registered>();
   registered->callbacks.version = 1;
   registered->callbacks.dtor = [](abi::PJRT_XlaTransform_Callbacks*) {};

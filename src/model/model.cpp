@@ -34,9 +34,12 @@ int module_attribute(std::string_view text, std::string_view attribute) {
   return value >= 1 ? value : 1;
 }
 
-/// Whether a module is sharded in Shardy's words. Bytecode names the dialect apart from its operations, so that "sdy.mesh" is not in it.
+/// Whether a module is sharded in Shardy's words. Bytecode names the dialect apart from its operations, so that
+/// "sdy.mesh" is not in it.
 bool uses_shardy(std::string_view code) {
-  const auto is_shardys = [](std::string_view s) { return s == "sdy" || s.starts_with("sdy.") || s.starts_with("xla.sdy."); };
+  const auto is_shardys = [](std::string_view s) {
+    return s == "sdy" || s.starts_with("sdy.") || s.starts_with("xla.sdy.");
+  };
   if (code.starts_with(kMlirBytecode)) {
     const auto strings = detail::mlir_strings(std::as_bytes(std::span(code)));
     return strings && std::ranges::any_of(*strings, is_shardys);
@@ -48,7 +51,9 @@ bool uses_shardy(std::string_view code) {
 std::string_view foreign_format(std::string_view bytes) {
   if (bytes.starts_with("PK\x03\x04")) return "a ZIP archive (.npz?)";
   if (bytes.starts_with("\x93NUMPY")) return "a numpy array";
-  if (bytes.starts_with("\x7f" "ELF")) return "a program or library";
+  if (bytes.starts_with("\x7f"
+                        "ELF"))
+    return "a program or library";
   if (bytes.starts_with("pjrt-cpp executable")) return "a compiled executable";
   if (bytes.starts_with("HloModule ")) return "HLO text, which plugins do not parse";
   return {};
@@ -56,16 +61,20 @@ std::string_view foreign_format(std::string_view bytes) {
 
 std::unexpected<Error> no_model(std::string what) {
   return std::unexpected(Error(ErrorCode::InvalidArgument, "it is " + std::move(what))
-                             .with_note("models are jax.export artifacts, StableHLO (text, bytecode or portable artifact) and serialized HloModuleProtos"));
+                             .with_note("models are jax.export artifacts, StableHLO (text, bytecode or portable "
+                                        "artifact) and serialized HloModuleProtos"));
 }
 
 }  // namespace
 
 std::string_view name(ModelFormat format) noexcept {
   switch (format) {
-    case ModelFormat::JaxExport: return "jax.export artifact";
-    case ModelFormat::StableHlo: return "StableHLO";
-    case ModelFormat::Hlo: return "HLO";
+    case ModelFormat::JaxExport:
+      return "jax.export artifact";
+    case ModelFormat::StableHlo:
+      return "StableHLO";
+    case ModelFormat::Hlo:
+      return "HLO";
   }
   return "";
 }
@@ -115,15 +124,25 @@ Result<void> Model::check_runnable(std::string_view platform) const {
   PJRT_CHECK(export_->check_static());
   PJRT_CHECK(export_->platform_index(platform));
   if (export_->token_count() > 0) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "the artifact has ordered effects (" + export_->ordered_effects().front() +
+    return std::unexpected(Error(ErrorCode::Unimplemented, "the artifact has ordered effects (" +
+                                                               export_->ordered_effects().front() +
                                                                "), which need the Python process that exported it")
                                .with_note("export the function without them"));
   }
   return {};
 }
 
-CompileOptions Model::compile_options(CompileOptions base) const {
+Result<CompileOptions> Model::compile_options(CompileOptions base) const {
   if (!export_ && device_count() == 1) return base;
+  const auto differs = [](int asked, int has) { return asked != 1 && asked != has; };
+  if (differs(base.num_partitions(), partitions_) || differs(base.num_replicas(), replicas_)) {
+    const auto counts = [](int replicas, int partitions) {
+      return std::to_string(replicas) + " replica(s) of " + std::to_string(partitions) + " partition(s)";
+    };
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "the model is for " + counts(replicas_, partitions_) + "; the compile options ask for " +
+                                     counts(base.num_replicas(), base.num_partitions())));
+  }
   base.num_partitions(partitions_).num_replicas(replicas_);
   if (partitions_ > 1) base.use_spmd(true).use_shardy(uses_shardy_);
   return base;

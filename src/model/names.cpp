@@ -52,7 +52,9 @@ std::optional<std::size_t> position(std::string_view text) {
 
 }  // namespace
 
-std::string label(const SessionValue& value) { return value.name.empty() ? value.path : value.path + " (" + value.name + ")"; }
+std::string label(const SessionValue& value) {
+  return value.name.empty() ? value.path : value.path + " (" + value.name + ")";
+}
 
 Result<std::size_t> find_value(std::span<const SessionValue> values, std::string_view text, std::string_view what) {
   for (const auto member : {&SessionValue::path, &SessionValue::name}) {
@@ -69,13 +71,16 @@ Result<std::size_t> find_value(std::span<const SessionValue> values, std::string
 
   std::string names;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (fitting.empty() || std::ranges::find(fitting, i) != fitting.end()) names += (names.empty() ? "" : ", ") + label(values[i]);
+    if (fitting.empty() || std::ranges::find(fitting, i) != fitting.end())
+      names += (names.empty() ? "" : ", ") + label(values[i]);
   }
   if (!fitting.empty()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "'" + std::string(text) + "' may be any of the " + std::string(what) + "s " + names));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "'" + std::string(text) + "' may be any of the " + std::string(what) + "s " + names));
   }
   return std::unexpected(Error(ErrorCode::NotFound, "there is no " + std::string(what) + " '" + std::string(text) + "'")
-                             .with_note(names.empty() ? "the model has no " + std::string(what) + "s" : "the " + std::string(what) + "s are " + names));
+                             .with_note(names.empty() ? "the model has no " + std::string(what) + "s"
+                                                      : "the " + std::string(what) + "s are " + names));
 }
 
 }  // namespace pjrt::model

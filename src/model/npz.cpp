@@ -16,7 +16,8 @@ constexpr zip_uint64_t kChunk = 1 << 20;
 
 Error zip_failure(const std::string& what, zip_error_t* error) {
   const bool full = zip_error_system_type(error) == ZIP_ET_SYS && zip_error_code_system(error) == ENOMEM;
-  return Error(full ? ErrorCode::ResourceExhausted : ErrorCode::InvalidArgument, what + ": " + zip_error_strerror(error));
+  return Error(full ? ErrorCode::ResourceExhausted : ErrorCode::InvalidArgument,
+               what + ": " + zip_error_strerror(error));
 }
 
 }  // namespace
@@ -26,7 +27,8 @@ struct NpzFile::Archive {
   ~Archive() { zip_discard(zip); }
 };
 
-NpzFile::NpzFile(std::filesystem::path path, std::unique_ptr<Archive> archive) : path_(std::move(path)), archive_(std::move(archive)) {
+NpzFile::NpzFile(std::filesystem::path path, std::unique_ptr<Archive> archive)
+    : path_(std::move(path)), archive_(std::move(archive)) {
   const zip_int64_t count = zip_get_num_entries(archive_->zip, 0);
   for (zip_int64_t i = 0; i < count; ++i) {
     const char* name = zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), 0);
@@ -48,12 +50,15 @@ Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
     const bool missing = code == ZIP_ER_NOENT;
     const std::string text = zip_error_strerror(&error);
     zip_error_fini(&error);
-    return std::unexpected(Error(missing ? ErrorCode::NotFound : ErrorCode::InvalidArgument, "cannot read " + path.string() + " as an .npz archive: " + text));
+    return std::unexpected(Error(missing ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
+                                 "cannot read " + path.string() + " as an .npz archive: " + text));
   }
   return NpzFile(path, std::unique_ptr<Archive>(new Archive{zip}));
 }
 
-bool NpzFile::contains(std::string_view name) const noexcept { return std::ranges::find(names_, name) != names_.end(); }
+bool NpzFile::contains(std::string_view name) const noexcept {
+  return std::ranges::find(names_, name) != names_.end();
+}
 
 Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) {
   const std::string where = path_.string() + ", array '" + std::string(name) + "'";
@@ -110,7 +115,8 @@ Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pa
       return give_up(zip_failure(path.string() + ", array '" + name + "'", zip_get_error(zip)));
     }
     zip_set_file_compression(zip, static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0);
-    zip_file_set_dostime(zip, static_cast<zip_uint64_t>(index), 0, 0x21, 0);  // 1980-01-01: equal arrays make equal files
+    zip_file_set_dostime(zip, static_cast<zip_uint64_t>(index), 0, 0x21,
+                         0);  // 1980-01-01: equal arrays make equal files
   }
   if (zip_close(zip) != 0) return give_up(zip_failure(path.string(), zip_get_error(zip)));
 
@@ -124,7 +130,8 @@ Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pa
     zip_source_close(memory);
   }
   zip_source_free(memory);
-  if (!complete) return std::unexpected(Error(ErrorCode::Internal, path.string() + ": the archive could not be put together"));
+  if (!complete)
+    return std::unexpected(Error(ErrorCode::Internal, path.string() + ": the archive could not be put together"));
   return detail::write_file(path, archive);
 }
 

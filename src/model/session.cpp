@@ -6,12 +6,12 @@
 
 #include "core/executable_state.hpp"
 #include "core/try.hpp"
+#include "model/interface.hpp"
 #include "model/names.hpp"
 #include "model/shards.hpp"
 
 namespace pjrt {
 
-using model::ExportedValue;
 using model::JaxExport;
 using model::Model;
 
@@ -34,44 +34,11 @@ struct Session::State {
   std::map<std::size_t, std::vector<Buffer>> bound;
 
   Result<void> describe();
-  Result<void> describe_export(const JaxExport& artifact);
-  Result<void> describe_program();
-  Result<void> upload_platform_index();
+  Result<void> upload_platform_index(ElementType type);
   Result<std::vector<Buffer>> upload(std::size_t input, const HostBuffer& array) const;
   Result<void> check(std::size_t input, const HostBuffer& array) const;
   Result<HostBuffer> assemble(std::size_t output, const std::vector<Outputs>& results) const;
-  std::size_t first_parameter() const noexcept { return platform_index.empty() ? 0 : 1; }
 };
-
-namespace {
-
-/// What the partitioner settled on for an array, if the compiled program says so.
-std::optional<Sharding> compiled_sharding(const std::vector<std::string>& shardings, std::size_t i, std::size_t rank) {
-  if (i >= shardings.size()) return std::nullopt;
-  Result<Sharding> sharding = Sharding::parse(shardings[i], rank);
-  return sharding ? std::optional(*std::move(sharding)) : std::nullopt;
-}
-
-/// The whole array that a device's tile belongs to.
-Shape whole(const Shape& tile, const Sharding& sharding) {
-  Shape shape = tile;
-  const std::vector<std::int64_t> tiles = sharding.tiles(tile.rank());
-  for (std::size_t i = 0; i < tile.rank(); ++i) shape.dims.data()[i] *= tiles[i];
-  return shape;
-}
-
-/// Picks the sharding under which a device's tile has the dimensions that the compiled program gives it.
-Result<Sharding> choose_sharding(const std::string& label, const Shape& shape, const Shape& tile, std::optional<Sharding> compiled,
-                                 const Result<std::optional<Sharding>>& exported) {
-  const auto fits = [&](const Sharding& s) { return s.tile_dims(shape.dims) == tile.dims; };
-  if (compiled && fits(*compiled)) return *std::move(compiled);
-  if (exported && *exported && fits(**exported)) return **exported;
-  if (fits(Sharding::replicated())) return Sharding::replicated();
-  if (!exported) return std::unexpected(exported.error().with_context(label));
-  return std::unexpected(Error(ErrorCode::Unimplemented, label + ": how " + to_string(shape) + " is cut into tiles of " + to_string(tile.dims) + " is not known"));
-}
-
-}  // namespace
 
 Result<void> Session::State::describe() {
   for (const Device& d : executable.addressable_devices()) devices.push_back(d);
@@ -85,62 +52,24 @@ Result<void> Session::State::describe() {
       if (const std::optional<LogicalId> id = assignment->lookup(devices[i].id())) partitions[i] = id->partition;
     }
   }
-  PJRT_CHECK(model.jax_export() != nullptr ? describe_export(*model.jax_export()) : describe_program());
+  PJRT_TRY(model::Interface interface,
+           model::interface_of(model, detail::signature_of(*executable.state()), executable.output_shapes()));
+  inputs = std::move(interface.inputs);
+  *outputs = std::move(interface.outputs);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].used) used_inputs.push_back(i);
+  }
+  if (interface.platform_index) PJRT_CHECK(upload_platform_index(*interface.platform_index));
   return {};
 }
 
-Result<void> Session::State::describe_export(const JaxExport& artifact) {
-  const detail::Signature& signature = detail::signature_of(*executable.state());
-  const std::size_t first = artifact.has_platform_index() ? 1 : 0;
-  const std::size_t wanted = first + artifact.kept_inputs().size();
-  if (signature.known && signature.parameters.size() != wanted) {
-    return std::unexpected(Error(ErrorCode::Internal, "the compiled program takes " + std::to_string(signature.parameters.size()) + " arrays, the artifact says " +
-                                                          std::to_string(wanted)));
-  }
-  std::size_t parameter = first;
-  for (const ExportedValue& v : artifact.inputs()) {
-    SessionValue& value = inputs.emplace_back(SessionValue{v.path(), v.name(), v.shape(), {}, v.is_kept()});
-    if (!v.is_kept()) continue;
-    used_inputs.push_back(inputs.size() - 1);
-    const Shape tile = signature.known ? signature.parameters[parameter].shape : v.shape();
-    PJRT_TRY(value.sharding, choose_sharding(model::label(value), v.shape(), tile, compiled_sharding(signature.parameter_shardings, parameter, tile.rank()), v.sharding()));
-    ++parameter;
-  }
-  const std::span<const Shape> tiles = executable.output_shapes();
-  for (std::size_t i = 0; i < artifact.outputs().size(); ++i) {
-    const ExportedValue& v = artifact.outputs()[i];
-    SessionValue& value = outputs->emplace_back(SessionValue{v.path(), v.name(), v.shape(), {}, true});
-    const Shape tile = i < tiles.size() ? tiles[i] : v.shape();
-    PJRT_TRY(value.sharding, choose_sharding(model::label(value), v.shape(), tile, compiled_sharding(signature.output_shardings, i, tile.rank()), v.sharding()));
-  }
-  if (first == 1) PJRT_CHECK(upload_platform_index());
-  return {};
-}
-
-Result<void> Session::State::describe_program() {
-  PJRT_TRY(const std::span<const Parameter> parameters, executable.parameters());
-  const detail::Signature& signature = detail::signature_of(*executable.state());
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const Shape& tile = parameters[i].shape;
-    const Sharding sharding = compiled_sharding(signature.parameter_shardings, i, tile.rank()).value_or(Sharding::replicated());
-    inputs.push_back({"arg" + std::to_string(i), parameters[i].name, whole(tile, sharding), sharding, true});
-    used_inputs.push_back(i);
-  }
-  for (std::size_t i = 0; i < executable.output_shapes().size(); ++i) {
-    const Shape& tile = executable.output_shapes()[i];
-    const Sharding sharding = compiled_sharding(signature.output_shardings, i, tile.rank()).value_or(Sharding::replicated());
-    outputs->push_back({"out" + std::to_string(i), "", whole(tile, sharding), sharding, true});
-  }
-  return {};
-}
-
-Result<void> Session::State::upload_platform_index() {
+Result<void> Session::State::upload_platform_index(ElementType type) {
   PJRT_TRY(const std::size_t index, model.jax_export()->platform_index(client.platform_name()));
-  const detail::Signature& signature = detail::signature_of(*executable.state());
-  const bool wide = signature.known && signature.parameters.front().shape.type == ElementType::S64;
+  const bool wide = type == ElementType::S64;
   for (const Device& device : devices) {
-    Result<Buffer> buffer = wide ? client.upload(static_cast<std::int64_t>(index), {.device = device, .memory = {}, .layout = {}})
-                                 : client.upload(static_cast<std::int32_t>(index), {.device = device, .memory = {}, .layout = {}});
+    Result<Buffer> buffer =
+        wide ? client.upload(static_cast<std::int64_t>(index), {.device = device, .memory = {}, .layout = {}})
+             : client.upload(static_cast<std::int32_t>(index), {.device = device, .memory = {}, .layout = {}});
     if (!buffer) return std::unexpected(std::move(buffer).error());
     platform_index.push_back(*std::move(buffer));
   }
@@ -150,7 +79,9 @@ Result<void> Session::State::upload_platform_index() {
 Result<void> Session::State::check(std::size_t input, const HostBuffer& array) const {
   const SessionValue& value = inputs[input];
   if (array.shape() == value.shape) return {};
-  return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(value) + " is " + to_string(array.shape()) + ", the model takes " + to_string(value.shape)));
+  return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(value) + " is " +
+                                                               to_string(array.shape()) + ", the model takes " +
+                                                               to_string(value.shape)));
 }
 
 Result<std::vector<Buffer>> Session::State::upload(std::size_t input, const HostBuffer& array) const {
@@ -189,7 +120,8 @@ Result<Session> Session::open(const Model& model, const SessionOptions& options)
   }
   PJRT_TRY(Client client, Client::create(*plugin, {options.client_options, nullptr}));
   const auto wanted = static_cast<std::size_t>(model.device_count());
-  if (options.device == 0 && client.platform_name() == "cpu" && client.addressable_devices().size() < wanted && options.client_options.find("cpu_device_count") == nullptr) {
+  if (options.device == 0 && client.platform_name() == "cpu" && client.addressable_devices().size() < wanted &&
+      options.client_options.find("cpu_device_count") == nullptr) {
     NamedValues more = options.client_options;
     more.add("cpu_device_count", wanted);
     PJRT_TRY(client, Client::create(*plugin, {std::move(more), nullptr}));
@@ -197,31 +129,39 @@ Result<Session> Session::open(const Model& model, const SessionOptions& options)
   return open(model, client, options.compile_options, options.device);
 }
 
-Result<Session> Session::open(const Model& model, const Client& client, const CompileOptions& compile_options, int device) {
+Result<Session> Session::open(const Model& model, const Client& client, const CompileOptions& compile_options,
+                              int device) {
   PJRT_CHECK(model.check_runnable(client.platform_name()));
-  CompileOptions options = model.compile_options(compile_options);
+  PJRT_TRY(CompileOptions options, model.compile_options(compile_options));
   const Devices devices = client.addressable_devices();
-  const std::size_t count = static_cast<std::size_t>(options.num_partitions()) * static_cast<std::size_t>(options.num_replicas());
+  const std::size_t count =
+      static_cast<std::size_t>(options.num_partitions()) * static_cast<std::size_t>(options.num_replicas());
   if (device < 0 || static_cast<std::size_t>(device) >= devices.size()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no device " + std::to_string(device) + "; the client has " + std::to_string(devices.size())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no device " + std::to_string(device) +
+                                                                 "; the client has " + std::to_string(devices.size())));
   }
   if (count > devices.size() - static_cast<std::size_t>(device)) {
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the model runs on " + std::to_string(count) + " devices; the client has " + std::to_string(devices.size()) +
-                                                                    (device > 0 ? ", counted from device " + std::to_string(device) : "")));
+    return std::unexpected(Error(ErrorCode::FailedPrecondition,
+                                 "the model runs on " + std::to_string(count) + " devices; the client has " +
+                                     std::to_string(devices.size()) +
+                                     (device > 0 ? ", counted from device " + std::to_string(device) : "")));
   }
   if (!options.device_assignment()) {
     std::vector<std::int64_t> ids;
     for (std::size_t i = 0; i < count; ++i) ids.push_back(devices[static_cast<std::size_t>(device) + i].id());
-    PJRT_TRY(DeviceAssignment assignment, DeviceAssignment::create(options.num_replicas(), options.num_partitions(), std::move(ids)));
+    PJRT_TRY(DeviceAssignment assignment,
+             DeviceAssignment::create(options.num_replicas(), options.num_partitions(), std::move(ids)));
     options.device_assignment(std::move(assignment));
   }
   Result<LoadedExecutable> executable = client.compile(model.program(), options);
   if (!executable) {
     Error error = std::move(executable).error();
-    if (const JaxExport* artifact = model.jax_export(); artifact != nullptr && !artifact->custom_call_targets().empty()) {
+    if (const JaxExport* artifact = model.jax_export();
+        artifact != nullptr && !artifact->custom_call_targets().empty()) {
       std::string targets;
       for (const std::string& t : artifact->custom_call_targets()) targets += (targets.empty() ? "" : ", ") + t;
-      error = std::move(error).with_note("the module makes the custom calls " + targets + "; what the plugin does not have must be registered");
+      error = std::move(error).with_note("the module makes the custom calls " + targets +
+                                         "; what the plugin does not have must be registered");
     }
     return std::unexpected(std::move(error));
   }
@@ -230,16 +170,32 @@ Result<Session> Session::open(const Model& model, const Client& client, const Co
   return Session(std::move(state));
 }
 
-std::span<const SessionValue> Session::inputs() const noexcept { return state_->inputs; }
-std::span<const SessionValue> Session::outputs() const noexcept { return *state_->outputs; }
-const Client& Session::client() const noexcept { return state_->client; }
-const LoadedExecutable& Session::executable() const noexcept { return state_->executable; }
-const Model& Session::model() const noexcept { return state_->model; }
+std::span<const SessionValue> Session::inputs() const noexcept {
+  return state_->inputs;
+}
+std::span<const SessionValue> Session::outputs() const noexcept {
+  return *state_->outputs;
+}
+const Client& Session::client() const noexcept {
+  return state_->client;
+}
+const LoadedExecutable& Session::executable() const noexcept {
+  return state_->executable;
+}
+const Model& Session::model() const noexcept {
+  return state_->model;
+}
 
-Result<std::size_t> Session::find_input(std::string_view name) const { return model::find_value(state_->inputs, name, "input"); }
-Result<std::size_t> Session::find_output(std::string_view name) const { return model::find_value(*state_->outputs, name, "output"); }
+Result<std::size_t> Session::find_input(std::string_view name) const {
+  return model::find_value(state_->inputs, name, "input");
+}
+Result<std::size_t> Session::find_output(std::string_view name) const {
+  return model::find_value(*state_->outputs, name, "output");
+}
 
-Result<std::size_t> SessionOutputs::find(std::string_view name) const { return model::find_value(*values_, name, "output"); }
+Result<std::size_t> SessionOutputs::find(std::string_view name) const {
+  return model::find_value(*values_, name, "output");
+}
 
 SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const {
   const Result<std::size_t> i = find(name);
@@ -259,7 +215,9 @@ Result<SessionOutputs> Session::run(const NamedArrays& named) const {
   std::vector<std::optional<HostBuffer>> arrays(state_->inputs.size());
   for (const auto& [name, array] : named) {
     PJRT_TRY(const std::size_t i, find_input(name));
-    if (arrays[i]) return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(state_->inputs[i]) + " is given twice"));
+    if (arrays[i])
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "input " + model::label(state_->inputs[i]) + " is given twice"));
     arrays[i] = array;
   }
   return run(arrays);
@@ -268,7 +226,8 @@ Result<SessionOutputs> Session::run(const NamedArrays& named) const {
 Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> arrays) const {
   const State& s = *state_;
   if (arrays.size() != s.inputs.size()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays, the model has " + std::to_string(s.inputs.size()) + " inputs"));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays, the model has " +
+                                                                 std::to_string(s.inputs.size()) + " inputs"));
   }
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     if (arrays[i]) PJRT_CHECK(s.check(i, *arrays[i]));
@@ -280,7 +239,8 @@ Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> a
   for (const std::size_t i : s.used_inputs) {
     const auto resident = s.bound.find(i);
     if (!arrays[i] && resident == s.bound.end()) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(s.inputs[i]) + ", " + to_string(s.inputs[i].shape) + ", is missing"));
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(s.inputs[i]) + ", " +
+                                                                   to_string(s.inputs[i].shape) + ", is missing"));
     }
     if (arrays[i]) {
       PJRT_TRY(std::vector<Buffer> buffers, s.upload(i, *arrays[i]));

@@ -19,7 +19,8 @@ std::optional<Overlap> overlap(const Dimensions& whole, const Sharding& sharding
   std::optional<Dimensions> begin = sharding.tile_begin(partition, whole);
   if (!begin) return std::nullopt;
   Overlap o{*std::move(begin), sharding.tile_dims(whole)};
-  for (std::size_t i = 0; i < whole.size(); ++i) o.dims.data()[i] = std::clamp<std::int64_t>(whole[i] - o.begin[i], 0, o.dims[i]);
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    o.dims.data()[i] = std::clamp<std::int64_t>(whole[i] - o.begin[i], 0, o.dims[i]);
   return o;
 }
 
@@ -43,12 +44,14 @@ void copy_into(const HostView& from, const HostView& to, std::size_t axis, const
     std::memcpy(target, source, size * static_cast<std::size_t>(from.dims()[axis]));
     return;
   }
-  for (std::int64_t i = 0; i < from.dims()[axis]; ++i) copy_into(from, to, axis + 1, source + i * from.strides()[axis], target + i * to.strides()[axis]);
+  for (std::int64_t i = 0; i < from.dims()[axis]; ++i)
+    copy_into(from, to, axis + 1, source + i * from.strides()[axis], target + i * to.strides()[axis]);
 }
 
 void copy_into(const HostView& from, const HostView& to) {
   if (from.element_count() == 0) return;
-  copy_into(from, to, 0, static_cast<const std::byte*>(from.data()), static_cast<std::byte*>(const_cast<void*>(to.data())));
+  copy_into(from, to, 0, static_cast<const std::byte*>(from.data()),
+            static_cast<std::byte*>(const_cast<void*>(to.data())));
 }
 
 }  // namespace
@@ -61,7 +64,8 @@ Result<HostBuffer> cut_tile(const HostBuffer& array, const Sharding& sharding, s
   PJRT_TRY(HostView view, part(array.view(), inside->begin, inside->dims));
   if (inside->dims == tile_dims) return HostBuffer::borrow(std::move(view), array.owner());
   PJRT_TRY(HostBuffer padded, HostBuffer::zeros(Shape{array.type(), tile_dims}));
-  PJRT_TRY(const HostView target, HostView::strided(padded.view().data(), Shape{array.type(), inside->dims}, padded.view().strides()));
+  PJRT_TRY(const HostView target,
+           HostView::strided(padded.view().data(), Shape{array.type(), inside->dims}, padded.view().strides()));
   copy_into(view, target);
   return padded;
 }
@@ -69,7 +73,8 @@ Result<HostBuffer> cut_tile(const HostBuffer& array, const Sharding& sharding, s
 Result<void> paste_tile(const HostBuffer& tile, const Sharding& sharding, std::int64_t partition, HostBuffer& array) {
   const std::optional<Overlap> inside = overlap(array.dims(), sharding, partition);
   if (!inside) return {};
-  PJRT_TRY(const HostView source, part(tile.view(), Dimensions(std::vector<std::int64_t>(tile.dims().size(), 0)), inside->dims));
+  PJRT_TRY(const HostView source,
+           part(tile.view(), Dimensions(std::vector<std::int64_t>(tile.dims().size(), 0)), inside->dims));
   PJRT_TRY(const HostView target, part(array.view(), inside->begin, inside->dims));
   copy_into(source, target);
   return {};

@@ -243,6 +243,9 @@ enum Field : std::uint32_t {edge_padding_low = 1, edge_padding_high = 2, interio
 namespace ParameterReplication {
 enum Field : std::uint32_t {replicated_at_leaf_buffers = 1};
 }
+namespace PjRtPartialProgramProto {
+enum Field : std::uint32_t {program = 1, program_format = 2, producer_phase = 3, consumer_phases = 4, version = 5, program_name = 6};
+}
 namespace PrecisionConfig {
 enum Field : std::uint32_t {operand_precision = 1, algorithm = 2};
 }

@@ -61,23 +61,29 @@ std::vector<std::string> read_result_shardings(std::string bytes) {
 HloSignature read_module(protozero::pbf_reader reader) {
   HloSignature s;
   std::vector<ParameterLeaf> given;
-  bool tupled = false;
   while (reader.next()) {
     switch (reader.tag()) {
-      case HloModuleProto::name: s.name = reader.get_string(); break;
+      case HloModuleProto::name:
+        s.name = reader.get_string();
+        break;
       case HloModuleProto::host_program_shape: {
         protozero::pbf_reader shape = reader.get_message();
         while (shape.next()) {
           switch (shape.tag()) {
             case ProgramShapeProto::parameters: {
               ParsedShape parameter = parse_shape(shape.get_message());
-              tupled |= parameter.is_tuple;
+              s.has_tuple_parameter |= parameter.is_tuple;
               flatten(std::move(parameter), s.parameters);
               break;
             }
-            case ProgramShapeProto::result: flatten(parse_shape(shape.get_message()), s.results); break;
-            case ProgramShapeProto::parameter_names: s.parameter_names.push_back(shape.get_string()); break;
-            default: shape.skip();
+            case ProgramShapeProto::result:
+              flatten(parse_shape(shape.get_message()), s.results);
+              break;
+            case ProgramShapeProto::parameter_names:
+              s.parameter_names.push_back(shape.get_string());
+              break;
+            default:
+              shape.skip();
           }
         }
         break;
@@ -98,15 +104,22 @@ HloSignature read_module(protozero::pbf_reader reader) {
         }
         break;
       }
-      case HloModuleProto::schedule: s.is_scheduled = reader.get_view().size() > 0; break;
-      case HloModuleProto::spmd_parameters_shardings: s.parameter_shardings.push_back(reader.get_bytes()); break;
-      case HloModuleProto::spmd_output_sharding: s.result_shardings = read_result_shardings(reader.get_bytes()); break;
-      default: reader.skip();
+      case HloModuleProto::schedule:
+        s.is_scheduled = reader.get_view().size() > 0;
+        break;
+      case HloModuleProto::spmd_parameters_shardings:
+        s.parameter_shardings.push_back(reader.get_bytes());
+        break;
+      case HloModuleProto::spmd_output_sharding:
+        s.result_shardings = read_result_shardings(reader.get_bytes());
+        break;
+      default:
+        reader.skip();
     }
   }
   s.donated.resize(s.parameters.size());
   for (const ParameterLeaf& leaf : given) {
-    const std::size_t i = flat_index(leaf, tupled);
+    const std::size_t i = flat_index(leaf, s.has_tuple_parameter);
     if (i < s.donated.size()) s.donated[i] = true;
   }
   return s;

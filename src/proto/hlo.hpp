@@ -13,9 +13,11 @@ namespace pjrt::proto {
 struct HloSignature {
   std::string name;
   std::vector<ParsedShape> parameters;  // tuples taken apart
+  bool has_tuple_parameter = false;
   std::vector<std::string> parameter_names;
   std::vector<ParsedShape> results;
-  /// For each parameter, whether an output may take its memory (input-output alias) or whether it is given away (donor).
+  /// For each parameter, whether an output may take its memory (input-output alias) or whether it is given away
+  /// (donor).
   std::vector<bool> donated;
   /// Serialized xla.OpShardings that the partitioner settled on; empty if there are none.
   std::vector<std::string> parameter_shardings;

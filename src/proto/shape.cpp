@@ -44,14 +44,17 @@ std::optional<Layout> parse_layout(protozero::pbf_reader reader) {
   std::vector<std::vector<std::int64_t>> tiles;
   while (reader.next()) {
     switch (reader.tag()) {
-      case LayoutProto::minor_to_major: read_int64s(reader, order); break;
+      case LayoutProto::minor_to_major:
+        read_int64s(reader, order);
+        break;
       case LayoutProto::tiles: {
         std::vector<std::int64_t>& tile = tiles.emplace_back();
         protozero::pbf_reader dims = reader.get_message();
         while (dims.next(TileProto::dimensions)) read_int64s(dims, tile);
         break;
       }
-      default: reader.skip();
+      default:
+        reader.skip();
     }
   }
   Result<Layout> layout = Layout::create(std::move(order), std::move(tiles));
@@ -94,11 +97,20 @@ ParsedShape parse_shape(protozero::pbf_reader reader) {
         s.shape.type = element_type_of(type);
         break;
       }
-      case ShapeProto::dimensions: read_int64s(reader, dims); break;
-      case ShapeProto::is_dynamic_dimension: read_int64s(reader, dynamic); break;
-      case ShapeProto::tuple_shapes: s.tuple.push_back(parse_shape(reader.get_message())); break;
-      case ShapeProto::layout: s.layout = parse_layout(reader.get_message()); break;
-      default: reader.skip();
+      case ShapeProto::dimensions:
+        read_int64s(reader, dims);
+        break;
+      case ShapeProto::is_dynamic_dimension:
+        read_int64s(reader, dynamic);
+        break;
+      case ShapeProto::tuple_shapes:
+        s.tuple.push_back(parse_shape(reader.get_message()));
+        break;
+      case ShapeProto::layout:
+        s.layout = parse_layout(reader.get_message());
+        break;
+      default:
+        reader.skip();
     }
   }
   for (const std::int64_t d : dynamic) s.has_dynamic_dimension |= d != 0;

@@ -38,7 +38,8 @@ class HandleList {
 
   HandleList(const HandleList&) noexcept = default;
   HandleList& operator=(const HandleList&) noexcept = default;
-  HandleList(Ref<Owner> owner, std::span<const Record* const> records) noexcept : owner_(std::move(owner)), records_(records) {}
+  HandleList(Ref<Owner> owner, std::span<const Record* const> records) noexcept
+      : owner_(std::move(owner)), records_(records) {}
 
   std::size_t size() const noexcept { return records_.size(); }
   bool empty() const noexcept { return records_.empty(); }

@@ -11,7 +11,8 @@ namespace pjrt::detail {
 class OwnedBytes {
  public:
   OwnedBytes() = default;
-  OwnedBytes(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+  OwnedBytes(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept
+      : owner_(std::move(owner)), bytes_(bytes) {}
 
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }

@@ -22,7 +22,8 @@ namespace ext {
 /// What a compiled program needs of a runtime. Move-only.
 class PJRT_EXPORT ExecutableAbiVersion {
  public:
-  ExecutableAbiVersion(ExecutableAbiVersion&& other) noexcept : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
+  ExecutableAbiVersion(ExecutableAbiVersion&& other) noexcept
+      : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   ExecutableAbiVersion& operator=(ExecutableAbiVersion&& other) noexcept {
     std::swap(plugin_, other.plugin_);
     std::swap(raw_, other.raw_);
@@ -39,7 +40,8 @@ class PJRT_EXPORT ExecutableAbiVersion {
   Plugin plugin() const noexcept { return Plugin(plugin_); }
 
   /// For the library itself; owns `raw`.
-  ExecutableAbiVersion(const pjrt::detail::PluginState* plugin, abi::PJRT_ExecutableAbiVersion* raw) noexcept : plugin_(plugin), raw_(raw) {}
+  ExecutableAbiVersion(const pjrt::detail::PluginState* plugin, abi::PJRT_ExecutableAbiVersion* raw) noexcept
+      : plugin_(plugin), raw_(raw) {}
 
  private:
   const pjrt::detail::PluginState* plugin_;
@@ -49,7 +51,8 @@ class PJRT_EXPORT ExecutableAbiVersion {
 /// What a runtime offers compiled programs. Move-only.
 class PJRT_EXPORT RuntimeAbiVersion {
  public:
-  RuntimeAbiVersion(RuntimeAbiVersion&& other) noexcept : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
+  RuntimeAbiVersion(RuntimeAbiVersion&& other) noexcept
+      : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   RuntimeAbiVersion& operator=(RuntimeAbiVersion&& other) noexcept {
     std::swap(plugin_, other.plugin_);
     std::swap(raw_, other.raw_);
@@ -60,16 +63,17 @@ class PJRT_EXPORT RuntimeAbiVersion {
 
   /// Nothing if programs for `other` run here too, else the error that says why not. Wraps
   /// PJRT_RuntimeAbiVersion_IsCompatibleWithRuntime.
-  Result<void> check_compatible(const RuntimeAbiVersion& other) const;
+  [[nodiscard]] Result<void> check_compatible(const RuntimeAbiVersion& other) const;
   /// The same for one program. Wraps PJRT_RuntimeAbiVersion_IsCompatibleWithExecutable.
-  Result<void> check_compatible(const ExecutableAbiVersion& executable) const;
+  [[nodiscard]] Result<void> check_compatible(const ExecutableAbiVersion& executable) const;
   /// Wraps PJRT_RuntimeAbiVersion_ToProto.
   Result<std::string> to_proto() const;
   /// Wraps PJRT_RuntimeAbiVersion_PlatformId.
   Result<std::uint64_t> platform_id() const;
 
   /// For the library itself; owns `raw`.
-  RuntimeAbiVersion(const pjrt::detail::PluginState* plugin, abi::PJRT_RuntimeAbiVersion* raw) noexcept : plugin_(plugin), raw_(raw) {}
+  RuntimeAbiVersion(const pjrt::detail::PluginState* plugin, abi::PJRT_RuntimeAbiVersion* raw) noexcept
+      : plugin_(plugin), raw_(raw) {}
 
  private:
   const pjrt::detail::PluginState* plugin_;

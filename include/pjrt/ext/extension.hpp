@@ -12,9 +12,9 @@ class Client;
 
 namespace pjrt::ext {
 
-/// What every extension class is: a plugin that has the extension. A cheap value; the members of extension classes may be used from
-/// several threads. A function that the plugin's extension lacks answers Unimplemented; `info` says how many it has that are newer
-/// than this library.
+/// What every extension class is: a plugin that has the extension. A cheap value; the members of extension classes may
+/// be used from several threads. A function that the plugin's extension lacks answers Unimplemented; `info` says how
+/// many it has that are newer than this library.
 class PJRT_EXPORT Extension {
  public:
   Plugin plugin() const noexcept { return Plugin(state_); }
@@ -31,12 +31,13 @@ class PJRT_EXPORT Extension {
     if (auto ok = check(plugin, E::kType); !ok) return std::unexpected(std::move(ok).error());
     return E(&plugin.state());
   }
+  /// The client's plugin, for headers that know no more of clients than the name.
   static Plugin plugin_of(const Client& client) noexcept;
   /// InvalidArgument for a handle of another plugin: its functions must not see it.
-  Result<void> check_same_plugin(const Plugin& other, std::string_view what) const;
+  [[nodiscard]] Result<void> check_same_plugin(const Plugin& other, std::string_view what) const;
 
  private:
-  static Result<void> check(const Plugin& plugin, int type);
+  [[nodiscard]] static Result<void> check(const Plugin& plugin, int type);
   const pjrt::detail::PluginState* state_;
   int type_;
 };
@@ -44,14 +45,18 @@ class PJRT_EXPORT Extension {
 }  // namespace pjrt::ext
 
 /// What stands at the head of every extension class: its number, and how it is had from a plugin or a client.
-#define PJRT_EXTENSION(Class, number)                                                     \
- public:                                                                                  \
-  static constexpr int kType = number;                                                    \
-  static Result<Class> of(const Plugin& plugin) { return find<Class>(plugin); }           \
-  static Result<Class> of(const Client& client) { return find<Class>(plugin_of(client)); } \
-                                                                                          \
- private:                                                                                 \
-  friend class Extension;                                                                 \
+#define PJRT_EXTENSION(Class, number)                                                           \
+ public:                                                                                        \
+  static constexpr int kType = number;                                                          \
+  static Result<Class> of(const Plugin& plugin) {                                               \
+    return find<Class>(plugin);                                                                 \
+  }                                                                                             \
+  static Result<Class> of(const Client& client) {                                               \
+    return find<Class>(plugin_of(client));                                                      \
+  }                                                                                             \
+                                                                                                \
+ private:                                                                                       \
+  friend class Extension;                                                                       \
   explicit Class(const pjrt::detail::PluginState* state) noexcept : Extension(state, number) {} \
-                                                                                          \
+                                                                                                \
  public:

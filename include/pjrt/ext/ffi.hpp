@@ -36,29 +36,33 @@ struct FfiType {
 class PJRT_EXPORT Ffi : public Extension {
   PJRT_EXTENSION(Ffi, 5)
 
-  /// Makes a type known to the plugin, for the life of the process. AlreadyExists or Internal if its name is taken. Wraps
-  /// PJRT_FFI_Type_Register.
+  /// Makes a type known to the plugin, for the life of the process. AlreadyExists or Internal if its name is taken.
+  /// Wraps PJRT_FFI_Type_Register.
   template <class T>
   Result<FfiType<T>> register_type(std::string_view name) const {
     Result<std::int64_t> id = register_type(name, [](void* object) { delete static_cast<T*>(object); });
     if (!id) return std::unexpected(std::move(id).error());
     return FfiType<T>{*id};
   }
-  /// Gives an object to the handlers of the executions that run with `context`; it is kept until they and the context are gone.
-  /// Wraps PJRT_FFI_UserData_Add.
+  /// Gives an object to the handlers of the executions that run with `context`; it is kept until they and the context
+  /// are gone. (A handler that asks for user data in an execution without any context ends the process.) Wraps
+  /// PJRT_FFI_UserData_Add.
   template <class T>
-  Result<void> add_user_data(const ExecuteContext& context, FfiType<T> type, std::shared_ptr<T> data) const {
+  [[nodiscard]] Result<void> add_user_data(const ExecuteContext& context, FfiType<T> type,
+                                           std::shared_ptr<T> data) const {
     void* object = data.get();
     return add_user_data(context, type.id, object, std::move(data));
   }
-  /// Lets programs call `handler` by the name `target` on a platform: "Host" for CPUs, "CUDA", "TPU". For the life of the process.
-  /// The plugin accepts anything here, also a handler whose FFI version it will not call: the sign of that is a compilation
-  /// that does not find the target. Wraps PJRT_FFI_Register_Handler.
-  Result<void> register_handler(std::string_view target, std::string_view platform, FfiHandler handler, FfiHandlerTraits traits = {}) const;
+  /// Lets programs call `handler` by the name `target` on a platform: "Host" for CPUs, "CUDA", "TPU". For the life of
+  /// the process. The plugin accepts anything here, also a handler whose FFI version it will not call: the sign of that
+  /// is a compilation that does not find the target. Wraps PJRT_FFI_Register_Handler.
+  [[nodiscard]] Result<void> register_handler(std::string_view target, std::string_view platform, FfiHandler handler,
+                                              FfiHandlerTraits traits = {}) const;
 
  private:
   Result<std::int64_t> register_type(std::string_view name, void (*deleter)(void*)) const;
-  Result<void> add_user_data(const ExecuteContext& context, std::int64_t type, void* object, std::shared_ptr<void> owner) const;
+  [[nodiscard]] Result<void> add_user_data(const ExecuteContext& context, std::int64_t type, void* object,
+                                           std::shared_ptr<void> owner) const;
 };
 
 }  // namespace ext

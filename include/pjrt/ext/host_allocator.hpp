@@ -12,7 +12,8 @@ namespace pjrt::ext {
 /// Host memory of a plugin's, given back to it when the last copy goes. Keeps the client alive.
 class HostMemory {
  public:
-  HostMemory(std::shared_ptr<void> owner, std::span<std::byte> bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+  HostMemory(std::shared_ptr<void> owner, std::span<std::byte> bytes) noexcept
+      : owner_(std::move(owner)), bytes_(bytes) {}
   std::span<std::byte> bytes() const noexcept { return bytes_; }
   /// For uploads without a copy: ViewOptions::keep_alive.
   const std::shared_ptr<void>& owner() const noexcept { return owner_; }

@@ -12,8 +12,8 @@
 
 namespace pjrt::ext {
 
-/// How arrays lie in device memory: tiles included, in XLA's own words, which the plugin serializes and frees behind these calls.
-/// Wraps PJRT_Layouts_MemoryLayout_Serialize and PJRT_Layouts_MemoryLayout_Destroy.
+/// How arrays lie in device memory: tiles included, in XLA's own words, which the plugin serializes and frees behind
+/// these calls. Wraps PJRT_Layouts_MemoryLayout_Serialize and PJRT_Layouts_MemoryLayout_Destroy.
 class PJRT_EXPORT Layouts : public Extension {
   PJRT_EXTENSION(Layouts, 4)
 

@@ -23,10 +23,12 @@ struct DeviceMemoryDescriptions {
   std::optional<std::size_t> default_index;
 };
 
+/// What memories the devices of a description have: the plugin's MemoryDescriptions extension.
 class PJRT_EXPORT MemoryDescriptions : public Extension {
   PJRT_EXTENSION(MemoryDescriptions, 6)
 
-  /// Wraps PJRT_DeviceDescription_MemoryDescriptions and PJRT_MemoryDescription_Kind, since 0.59. CPU plugins give none.
+  /// Wraps PJRT_DeviceDescription_MemoryDescriptions and PJRT_MemoryDescription_Kind, since 0.59. CPU plugins give
+  /// none.
   Result<DeviceMemoryDescriptions> memory_descriptions(const DeviceDescription& device) const;
 };
 

@@ -29,7 +29,7 @@ class PJRT_EXPORT ProfileSession {
   ~ProfileSession();
 
   /// Ends it; what was recorded can then be collected. FailedPrecondition the second time. Wraps PLUGIN_Profiler_Stop.
-  Result<void> stop();
+  [[nodiscard]] Result<void> stop();
   /// The serialized XSpace of a stopped profile; plugins give it once. Wraps PLUGIN_Profiler_CollectData.
   Result<std::vector<std::byte>> collect() const;
   /// The same, by the newer interface where the plugin has it (Unimplemented where not). Wraps PLUGIN_Profiler_Consume,
@@ -39,7 +39,8 @@ class PJRT_EXPORT ProfileSession {
   Result<Profile> finish();
 
   /// For the library itself; owns `raw`.
-  ProfileSession(const pjrt::detail::PluginState* plugin, const abi::PLUGIN_Profiler_Api* api, abi::PLUGIN_Profiler* raw) noexcept
+  ProfileSession(const pjrt::detail::PluginState* plugin, const abi::PLUGIN_Profiler_Api* api,
+                 abi::PLUGIN_Profiler* raw) noexcept
       : plugin_(plugin), api_(api), raw_(raw) {}
 
  private:
@@ -53,8 +54,9 @@ class PJRT_EXPORT ProfileSession {
 class PJRT_EXPORT Profiler : public Extension {
   PJRT_EXTENSION(Profiler, 1)
 
-  /// Begins a profile of everything the plugin does. `options` is a serialized tensorflow.ProfileOptions, empty for the defaults.
-  /// Wraps PLUGIN_Profiler_Create and PLUGIN_Profiler_Start (PLUGIN_Profiler_Error_Message, _GetCode and _Destroy behind errors).
+  /// Begins a profile of everything the plugin does. `options` is a serialized tensorflow.ProfileOptions, empty for the
+  /// defaults. Wraps PLUGIN_Profiler_Create and PLUGIN_Profiler_Start (PLUGIN_Profiler_Error_Message, _GetCode and
+  /// _Destroy behind errors).
   Result<ProfileSession> start(std::string_view options = {}) const;
   /// The interface behind the extension; null if the plugin gives none. Reads PJRT_Profiler_Extension.profiler_api.
   const abi::PLUGIN_Profiler_Api* api() const noexcept;

@@ -18,8 +18,8 @@ struct PJRT_RawBuffer;
 
 namespace ext {
 
-/// The bytes of a buffer in device memory, without type or shape. An alias: it and the Buffer it was made of see the same memory,
-/// and it keeps that one's handle alive. Move-only.
+/// The bytes of a buffer in device memory, without type or shape. An alias: it and the Buffer it was made of see the
+/// same memory, and it keeps that one's handle alive. Move-only.
 class PJRT_EXPORT RawBuffer {
  public:
   RawBuffer(RawBuffer&& other) noexcept : buffer_(std::move(other.buffer_)), raw_(std::exchange(other.raw_, nullptr)) {}
@@ -45,14 +45,16 @@ class PJRT_EXPORT RawBuffer {
   Event copy_device_to_host(std::span<std::byte> bytes, std::int64_t offset = 0) const;
 
   /// For the library itself.
-  RawBuffer(pjrt::detail::Ref<pjrt::detail::BufferState> buffer, abi::PJRT_RawBuffer* raw) noexcept : buffer_(std::move(buffer)), raw_(raw) {}
+  RawBuffer(pjrt::detail::Ref<pjrt::detail::BufferState> buffer, abi::PJRT_RawBuffer* raw) noexcept
+      : buffer_(std::move(buffer)), raw_(raw) {}
 
  private:
-  Result<void> check(std::size_t size, std::int64_t offset) const;
+  [[nodiscard]] Result<void> check(std::size_t size, std::int64_t offset) const;
   pjrt::detail::Ref<pjrt::detail::BufferState> buffer_;
   abi::PJRT_RawBuffer* raw_;
 };
 
+/// Raw access to the memory of buffers: the plugin's RawBuffer extension.
 class PJRT_EXPORT RawBuffers : public Extension {
   PJRT_EXTENSION(RawBuffers, 8)
 

@@ -16,8 +16,8 @@ class PJRT_EXPORT Shardings : public Extension {
   /// One for each parameter; nullopt for a program that is not partitioned. Wraps
   /// PJRT_Shardings_PJRT_Executable_ParameterShardings, since 0.91.
   Result<std::optional<std::vector<std::string>>> parameter_shardings(const Executable& executable) const;
-  /// One for each output; nullopt for a program that is not partitioned. Wraps PJRT_Shardings_PJRT_Executable_OutputShardings,
-  /// since 0.91.
+  /// One for each output; nullopt for a program that is not partitioned. Wraps
+  /// PJRT_Shardings_PJRT_Executable_OutputShardings, since 0.91.
   Result<std::optional<std::vector<std::string>>> output_shardings(const Executable& executable) const;
 };
 

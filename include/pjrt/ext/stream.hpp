@@ -18,8 +18,9 @@ class PJRT_EXPORT Stream : public Extension {
   /// The device's stream on which to put work that the plugin shall wait for. Belongs to the plugin. Wraps
   /// PJRT_Get_Stream_For_External_Ready_Events.
   Result<StreamHandle> stream_for_external_ready_events(const Device& device) const;
-  /// Lets a stream wait, on the device, until the buffer's contents are there. Wraps PJRT_Wait_Until_Buffer_Ready_On_Stream.
-  Result<void> wait_until_buffer_ready(StreamHandle stream, const Buffer& buffer) const;
+  /// Lets a stream wait, on the device, until the buffer's contents are there. Wraps
+  /// PJRT_Wait_Until_Buffer_Ready_On_Stream.
+  [[nodiscard]] Result<void> wait_until_buffer_ready(StreamHandle stream, const Buffer& buffer) const;
 };
 
 }  // namespace pjrt::ext

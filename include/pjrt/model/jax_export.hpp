@@ -151,7 +151,7 @@ class PJRT_EXPORT JaxExport {
 
   /// Unimplemented if dimensions are symbolic, naming them and the arrays that have them: PJRT compiles no such
   /// modules.
-  Result<void> check_static() const;
+  [[nodiscard]] Result<void> check_static() const;
 
  private:
   explicit JaxExport(std::shared_ptr<const detail::JaxExportState> state) : state_(std::move(state)) {}

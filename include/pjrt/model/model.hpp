@@ -25,8 +25,8 @@ PJRT_EXPORT std::string_view name(ModelFormat format) noexcept;
 /// A program as people hold it: a file of one of the formats that frameworks write. Copies share it.
 class PJRT_EXPORT Model {
  public:
-  /// Opens a jax.export artifact, StableHLO as text, MLIR bytecode or portable artifact, or a serialized HloModuleProto, told apart by
-  /// what is in them. InvalidArgument for anything else, with what it looks like.
+  /// Opens a jax.export artifact, StableHLO as text, MLIR bytecode or portable artifact, or a serialized
+  /// HloModuleProto, told apart by what is in them. InvalidArgument for anything else, with what it looks like.
   static Result<Model> open(const std::filesystem::path& path);
   /// The same in memory that `owner` keeps alive.
   static Result<Model> parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
@@ -38,15 +38,17 @@ class PJRT_EXPORT Model {
   const JaxExport* jax_export() const noexcept { return export_ ? &*export_ : nullptr; }
   const Program& program() const noexcept { return program_; }
 
-  /// The devices that one run takes; for StableHLO what its text says of `mhlo.num_partitions` and `mhlo.num_replicas`, else 1.
+  /// The devices that one run takes; for StableHLO what its text says of `mhlo.num_partitions` and `mhlo.num_replicas`,
+  /// else 1.
   int device_count() const noexcept { return partitions_ * replicas_; }
 
-  /// What can be said before compiling: Unimplemented for symbolic dimensions and ordered effects, FailedPrecondition for a
-  /// platform it was not made for.
-  Result<void> check_runnable(std::string_view platform) const;
+  /// What can be said before compiling: Unimplemented for symbolic dimensions and ordered effects, FailedPrecondition
+  /// for a platform it was not made for.
+  [[nodiscard]] Result<void> check_runnable(std::string_view platform) const;
 
-  /// `base` with what the model wants: its partitions and replicas, and which partitioner.
-  CompileOptions compile_options(CompileOptions base = {}) const;
+  /// `base` with what the model wants: its partitions and replicas, and which partitioner. InvalidArgument if `base` wants
+  /// other numbers of them than the model says.
+  Result<CompileOptions> compile_options(CompileOptions base = {}) const;
 
  private:
   Model(ModelFormat format, Program program) : format_(format), program_(std::move(program)) {}

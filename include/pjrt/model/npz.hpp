@@ -26,6 +26,7 @@ class PJRT_EXPORT NpzFile {
 
   /// The arrays' names (without ".npy"), in the order of the archive.
   const std::vector<std::string>& names() const noexcept { return names_; }
+  /// Whether it has an array of that name.
   bool contains(std::string_view name) const noexcept;
   /// The array; NotFound lists the names there are. `as`: see HostBuffer::load.
   Result<HostBuffer> read(std::string_view name, std::optional<ElementType> as = std::nullopt);
@@ -39,6 +40,7 @@ class PJRT_EXPORT NpzFile {
 };
 
 /// Writes arrays as numpy.savez does: uncompressed, in this order. The file appears whole or not at all.
-PJRT_EXPORT Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pair<std::string, HostBuffer>> arrays);
+[[nodiscard]] PJRT_EXPORT Result<void> save_npz(const std::filesystem::path& path,
+                                                std::span<const std::pair<std::string, HostBuffer>> arrays);
 
 }  // namespace pjrt::model
