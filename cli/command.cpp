@@ -26,12 +26,20 @@ void add_output_options(CLI::App& app, Output& output) {
   app.add_flag("-v,--verbose", output.verbose, "whole error messages, and what the plugin logs");
 }
 
+CLI::Validator not_empty() {
+  return {[](const std::string& text) { return text.empty() ? std::string("a value is wanted") : std::string(); }, ""};
+}
+
 void add_plugin_options(CLI::App& app, PluginOptions& options, bool with_client, bool with_device) {
-  app.add_option("--plugin", options.plugin, "a plugin's name or file (default: $PJRT_PLUGIN or cpu)")->type_name("NAME|PATH");
+  app.add_option("--plugin", options.plugin, "a plugin's name or file (default: $PJRT_PLUGIN or cpu)")
+      ->type_name("NAME|PATH");
   if (with_client) {
-    app.add_option("--client-option", options.client_options, "an option for the client; may be repeated")->type_name("K=V")->allow_extra_args(false);
+    app.add_option("--client-option", options.client_options, "an option for the client; may be repeated")
+        ->type_name("K=V")
+        ->allow_extra_args(false);
   }
-  if (with_device) app.add_option("--device", options.device, "which of the client's devices, counted from 0")->type_name("N");
+  if (with_device)
+    app.add_option("--device", options.device, "which of the client's devices, counted from 0")->type_name("N");
 }
 
 namespace {
@@ -56,7 +64,8 @@ std::expected<bool, Failure> boolean(const std::string& name, const std::string&
 std::expected<void, Failure> apply_compile_options(CompileOptions& options, const std::vector<std::string>& given) {
   for (const std::string& text : given) {
     const std::size_t equals = text.find('=');
-    if (equals == 0 || equals == std::string::npos) return std::unexpected(wrong_usage("compile option '" + text + "' is not of the form name=value"));
+    if (equals == 0 || equals == std::string::npos)
+      return std::unexpected(wrong_usage("compile option '" + text + "' is not of the form name=value"));
     const std::string name = text.substr(0, equals);
     const std::string value = text.substr(equals + 1);
     if (name == "num_replicas") {

@@ -28,8 +28,12 @@ struct Failure {
 
   Failure(Error e, int s = kFailed) : error(std::move(e)), status(s) {}
 };
-inline Failure wrong_usage(Error error) { return {std::move(error), kWrongUsage}; }
-inline Failure wrong_usage(std::string message) { return {Error(ErrorCode::InvalidArgument, std::move(message)), kWrongUsage}; }
+inline Failure wrong_usage(Error error) {
+  return {std::move(error), kWrongUsage};
+}
+inline Failure wrong_usage(std::string message) {
+  return {Error(ErrorCode::InvalidArgument, std::move(message)), kWrongUsage};
+}
 
 /// An exit status, or what went wrong.
 using Status = std::expected<int, Failure>;
@@ -52,6 +56,8 @@ struct PluginOptions {
 };
 
 void add_output_options(CLI::App& app, Output& output);
+/// Refuses "" for an option, which is a shell variable that is not set more often than a wish.
+CLI::Validator not_empty();
 void add_plugin_options(CLI::App& app, PluginOptions& options, bool with_client, bool with_device);
 
 /// `--compile-option name=value`: XLA flags by name, and num_replicas, num_partitions, use_spmd, use_shardy.
@@ -70,6 +76,7 @@ struct Subcommand {
   std::function<Status()> run;
 };
 
+Subcommand add_compile(CLI::App& app);
 Subcommand add_info(CLI::App& app);
 Subcommand add_devices(CLI::App& app);
 Subcommand add_inspect(CLI::App& app);
@@ -79,11 +86,12 @@ Subcommand add_run(CLI::App& app);
 
 /// `CLI_TRY(auto x, f());` hands an Error or Failure on as the status of the command.
 #define CLI_TRY(target, ...) CLI_TRY_NAMED(CLI_CAT(cli_result_, __LINE__), target, __VA_ARGS__)
-#define CLI_TRY_NAMED(result, target, ...)                                        \
-  auto result = (__VA_ARGS__);                                                    \
+#define CLI_TRY_NAMED(result, target, ...)                                              \
+  auto result = (__VA_ARGS__);                                                          \
   if (!result) return std::unexpected(::pjrt::cli::Failure(std::move(result).error())); \
   target = *std::move(result)
-#define CLI_CHECK(...) \
-  if (auto cli_checked = (__VA_ARGS__); !cli_checked) return std::unexpected(::pjrt::cli::Failure(std::move(cli_checked).error()))
+#define CLI_CHECK(...)                                \
+  if (auto cli_checked = (__VA_ARGS__); !cli_checked) \
+  return std::unexpected(::pjrt::cli::Failure(std::move(cli_checked).error()))
 #define CLI_CAT(a, b) CLI_CAT2(a, b)
 #define CLI_CAT2(a, b) a##b

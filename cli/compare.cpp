@@ -16,21 +16,35 @@ namespace {
 /// The relative tolerance for a type: some units in its last place, for compilers order sums differently.
 double default_rtol(ElementType type) {
   switch (type) {
-    case ElementType::F64: case ElementType::C128: return 1e-12;
-    case ElementType::F32: case ElementType::C64: return 1e-5;
-    case ElementType::F16: return 5e-3;
-    case ElementType::BF16: return 2e-2;
-    default: return is_floating(type) ? 0.15 : 0.0;
+    case ElementType::F64:
+    case ElementType::C128:
+      return 1e-12;
+    case ElementType::F32:
+    case ElementType::C64:
+      return 1e-5;
+    case ElementType::F16:
+      return 5e-3;
+    case ElementType::BF16:
+      return 2e-2;
+    default:
+      return is_floating(type) ? 0.15 : 0.0;
   }
 }
 
 double default_atol(ElementType type) {
   switch (type) {
-    case ElementType::F64: case ElementType::C128: return 1e-12;
-    case ElementType::F32: case ElementType::C64: return 1e-6;
-    case ElementType::F16: return 1e-3;
-    case ElementType::BF16: return 1e-2;
-    default: return 0.0;
+    case ElementType::F64:
+    case ElementType::C128:
+      return 1e-12;
+    case ElementType::F32:
+    case ElementType::C64:
+      return 1e-6;
+    case ElementType::F16:
+      return 1e-3;
+    case ElementType::BF16:
+      return 1e-2;
+    default:
+      return 0.0;
   }
 }
 
@@ -43,7 +57,9 @@ std::complex<double> as_complex(T v) {
   }
 }
 
-bool same_nonfinite(double a, double b) { return (std::isnan(a) && std::isnan(b)) || a == b; }
+bool same_nonfinite(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || a == b;
+}
 
 /// How far apart two values are; infinitely far if only one is a number.
 template <class T>
@@ -94,7 +110,8 @@ std::string index_text(std::int64_t i, const Dimensions& dims) {
 
 Result<Comparison> compare(const HostBuffer& got, const HostBuffer& expected, const Tolerance& tolerance) {
   if (got.shape() != expected.shape()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "it is " + to_string(got.shape()) + ", expected " + to_string(expected.shape())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "it is " + to_string(got.shape()) + ", expected " + to_string(expected.shape())));
   }
   const double rtol = tolerance.rtol.value_or(default_rtol(got.type()));
   const double atol = tolerance.atol.value_or(default_atol(got.type()));
@@ -120,7 +137,8 @@ Result<Comparison> compare(const HostBuffer& got, const HostBuffer& expected, co
     const auto text = [](const T& v) { return to_string(HostView(&v, Shape{element_type_of<T>, {}})); };
     result.worst = "at " + index_text(worst, got.dims()) + ": " + text(g) + ", expected " + text(e);
     char numbers[96];
-    std::snprintf(numbers, sizeof numbers, " (difference %.3g, tolerated %.3g)", distance(g, e), atol + rtol * std::abs(as_complex(e)));
+    std::snprintf(numbers, sizeof numbers, " (difference %.3g, tolerated %.3g)", distance(g, e),
+                  atol + rtol * std::abs(as_complex(e)));
     result.worst += numbers;
   });
   return result;

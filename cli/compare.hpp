@@ -9,7 +9,8 @@
 
 namespace pjrt::cli {
 
-/// How far an element may lie from what is expected: |got - expected| <= atol + rtol * |expected|. Unset: by the type's precision.
+/// How far an element may lie from what is expected: |got - expected| <= atol + rtol * |expected|. Unset: by the type's
+/// precision.
 struct Tolerance {
   std::optional<double> rtol;
   std::optional<double> atol;

@@ -32,8 +32,12 @@ struct DevicesCommand {
     j["process_index"] = client.process_index();
     j["devices"] = nlohmann::ordered_json::array();
     for (const Device& d : client.devices()) {
-      nlohmann::ordered_json row = {{"id", d.id()}, {"kind", d.kind()}, {"process_index", d.process_index()}, {"addressable", d.is_addressable()},
-                                    {"local_hardware_id", d.local_hardware_id()}, {"text", d.to_string()}};
+      nlohmann::ordered_json row = {{"id", d.id()},
+                                    {"kind", d.kind()},
+                                    {"process_index", d.process_index()},
+                                    {"addressable", d.is_addressable()},
+                                    {"local_hardware_id", d.local_hardware_id()},
+                                    {"text", d.to_string()}};
       row["memories"] = nlohmann::ordered_json::array();
       for (const Memory& m : d.memories()) row["memories"].push_back({{"id", m.id()}, {"kind", m.kind()}});
       if (const auto memory = d.default_memory()) row["default_memory"] = memory->kind();
@@ -48,8 +52,8 @@ struct DevicesCommand {
   }
 
   static void print(const Client& client) {
-    std::cout << client.platform_name() << " (" << client.platform_version() << "), process " << client.process_index() << ", " << client.devices().size()
-              << (client.devices().size() == 1 ? " device" : " devices") << "\n";
+    std::cout << client.platform_name() << " (" << client.platform_version() << "), process " << client.process_index()
+              << ", " << client.devices().size() << (client.devices().size() == 1 ? " device" : " devices") << "\n";
     for (const Device& d : client.devices()) {
       std::cout << "  " << d.id() << "  " << d.kind() << "  " << d.to_string();
       if (!d.is_addressable()) std::cout << "  (of process " << d.process_index() << ")";

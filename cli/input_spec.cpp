@@ -12,7 +12,9 @@
 namespace pjrt::cli {
 namespace {
 
-bool is_number(std::string_view text) { return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; }); }
+bool is_number(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
 
 /// The first '=' outside brackets and quotes: names may be args[0]['a=b'].
 std::size_t find_equals(std::string_view text) {
@@ -62,7 +64,8 @@ bool parse_complex(std::string_view text, std::complex<double>& out) {
   }
   text.remove_suffix(1);
   std::size_t split = text.find_last_of("+-");
-  while (split != std::string_view::npos && split > 0 && (text[split - 1] == 'e' || text[split - 1] == 'E')) split = text.find_last_of("+-", split - 1);
+  while (split != std::string_view::npos && split > 0 && (text[split - 1] == 'e' || text[split - 1] == 'E'))
+    split = text.find_last_of("+-", split - 1);
   if (split != std::string_view::npos && split > 0) {
     if (!parse_double(text.substr(0, split), re)) return false;
     text.remove_prefix(split);
@@ -115,7 +118,8 @@ std::expected<HostBuffer, Failure> literal(const InputSpec::Literal& what) {
   CLI_TRY(HostBuffer array, HostBuffer::allocate(what.shape));
   const auto count = static_cast<std::size_t>(array.element_count());
   if (words.size() != count && !(words.size() == 1 && count > 0)) {
-    return std::unexpected(wrong_usage(std::to_string(words.size()) + " values for an array of " + to_string(what.shape) + ", which has " + std::to_string(count)));
+    return std::unexpected(wrong_usage(std::to_string(words.size()) + " values for an array of " +
+                                       to_string(what.shape) + ", which has " + std::to_string(count)));
   }
   std::string bad;
   visit(what.shape.type, [&]<class T>() {
@@ -125,7 +129,8 @@ std::expected<HostBuffer, Failure> literal(const InputSpec::Literal& what) {
       if (!parse_element(word, out[i]) && bad.empty()) bad = word;
     }
   });
-  if (!bad.empty()) return std::unexpected(wrong_usage("'" + bad + "' is no value of type " + std::string(name(what.shape.type))));
+  if (!bad.empty())
+    return std::unexpected(wrong_usage("'" + bad + "' is no value of type " + std::string(name(what.shape.type))));
   return array;
 }
 
@@ -164,7 +169,10 @@ class Gatherer {
  public:
   /// `in_order`: how many inputs are given without a name.
   Gatherer(const Session& session, std::uint64_t seed, std::size_t in_order)
-      : session_(session), seed_(seed), counts_unused_(in_order > used_inputs(session)), arrays_(session.inputs().size()) {}
+      : session_(session),
+        seed_(seed),
+        counts_unused_(in_order > used_inputs(session)),
+        arrays_(session.inputs().size()) {}
 
   std::expected<void, Failure> add(const InputSpec& spec) {
     if (const auto* file = std::get_if<InputSpec::File>(&spec.what)) {
@@ -172,7 +180,9 @@ class Gatherer {
       if (extension == ".npz" && !spec.name) return add_archive(file->path);
       CLI_TRY(const std::size_t i, target(spec));
       return set(i, [&]() -> std::expected<HostBuffer, Failure> {
-        if (extension == ".npz") return std::unexpected(wrong_usage(file->path.string() + ": an .npz holds several arrays; give it without a name"));
+        if (extension == ".npz")
+          return std::unexpected(
+              wrong_usage(file->path.string() + ": an .npz holds several arrays; give it without a name"));
         CLI_TRY(HostBuffer array, HostBuffer::load(file->path, raw_type(i)));
         return array;
       });
@@ -204,7 +214,8 @@ class Gatherer {
   }
 
   static std::size_t used_inputs(const Session& session) {
-    return static_cast<std::size_t>(std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used; }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used; }));
   }
 
   template <class Make>
@@ -235,7 +246,8 @@ class Gatherer {
 
   const Session& session_;
   std::uint64_t seed_;
-  /// Inputs in order are for all parameters of the function, those that the program does not use included; else for the used ones.
+  /// Inputs in order are for all parameters of the function, those that the program does not use included; else for the
+  /// used ones.
   bool counts_unused_;
   std::size_t next_ = 0;
   std::vector<std::optional<HostBuffer>> arrays_;
@@ -260,9 +272,10 @@ std::optional<Shape> parse_shape(std::string_view text) {
 
 std::expected<InputSpec, Failure> parse_input(std::string_view text) {
   const auto malformed = [&](std::string_view why) {
-    return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, "--input '" + std::string(text) + "': " + std::string(why))
-                                       .with_note("inputs are [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random"),
-                                   kWrongUsage));
+    return std::unexpected(
+        Failure(Error(ErrorCode::InvalidArgument, "--input '" + std::string(text) + "': " + std::string(why))
+                    .with_note("inputs are [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random"),
+                kWrongUsage));
   };
   InputSpec spec;
   std::string_view rest = text;
@@ -279,10 +292,13 @@ std::expected<InputSpec, Failure> parse_input(std::string_view text) {
       const std::optional<Shape> shape = parse_shape(head.substr(0, colon));
       const std::string_view how = head.substr(colon + 1);
       if (!shape) return malformed("'" + std::string(head.substr(0, colon)) + "' is no shape such as 8x128xf32");
-      if (how != "random" && how != "zeros" && how != "ones") return malformed("arrays can be filled with random, zeros or ones");
+      if (how != "random" && how != "zeros" && how != "ones")
+        return malformed("arrays can be filled with random, zeros or ones");
       spec.what = InputSpec::Filled{*shape, std::string(how)};
       return spec;
     }
+    if (equals == std::string_view::npos && spec.name)
+      return malformed("'" + *spec.name + "' is no shape such as 2x3xf32, and no name that a shape or a file follows");
     if (equals == std::string_view::npos) return malformed("it has neither values nor a file");
     if (const std::optional<Shape> shape = parse_shape(head)) {
       spec.what = InputSpec::Literal{*shape, std::string(rest.substr(equals + 1))};
@@ -295,7 +311,9 @@ std::expected<InputSpec, Failure> parse_input(std::string_view text) {
   }
 }
 
-std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session, const std::vector<std::string>& texts, std::uint64_t seed) {
+std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session,
+                                                                             const std::vector<std::string>& texts,
+                                                                             std::uint64_t seed) {
   std::vector<InputSpec> specs;
   for (const std::string& text : texts) {
     CLI_TRY(InputSpec spec, parse_input(text));

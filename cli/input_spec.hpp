@@ -37,8 +37,10 @@ std::expected<InputSpec, Failure> parse_input(std::string_view text);
 /// Reads "2x3xf32"; nullopt if it is no shape. "f32" is a scalar.
 std::optional<Shape> parse_shape(std::string_view text);
 
-/// Arrays for the inputs of `session`, in their order: files read, literals parsed, positions and names resolved. What is neither given
-/// nor needed stays empty.
-std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session, const std::vector<std::string>& texts, std::uint64_t seed);
+/// Arrays for the inputs of `session`, in their order: files read, literals parsed, positions and names resolved. What
+/// is neither given nor needed stays empty.
+std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session,
+                                                                             const std::vector<std::string>& texts,
+                                                                             std::uint64_t seed);
 
 }  // namespace pjrt::cli

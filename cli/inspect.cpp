@@ -1,12 +1,15 @@
-// pjrt inspect: what a model file is, takes and gives, without running it.
+// pjrt inspect: what a model file is, takes and gives, without running it; whether it fits devices that need not be
+// here; what a topology is.
 
 #include <iostream>
 #include <memory>
 
 #include "command.hpp"
+#include "compiled.hpp"
 #include "json.hpp"
 #include "pjrt/model/model.hpp"
 #include "pjrt/sharding.hpp"
+#include "topology_table.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -17,20 +20,65 @@ using model::Model;
 
 struct Inspect {
   Output output;
+  PluginOptions plugin;
+  TargetOptions target_options;
+  std::vector<std::string> compile_options;
   std::string model;
 
   Status run() const {
+    if (model.empty()) return show_topology();
     CLI_TRY(const Model m, Model::open(model));
-    if (output.json) {
-      std::cout << text_of(json(m)) << "\n";
-    } else {
-      print(m);
+    const bool compiles = target_options.given() || !plugin.plugin.empty();
+    if (!compiles) {
+      if (!compile_options.empty() || !plugin.client_options.empty())
+        return std::unexpected(wrong_usage("options for compiling need --plugin or --topology beside them"));
+      show(json(m), [&] { print(m); });
+      return kDone;
     }
+    CLI_TRY(const Target target, open_target(plugin, target_options, output, m.device_count()));
+    const std::expected<Compiled, Failure> compiled = compile_for(target, m, compile_options, output);
+    if (compiled) {
+      nlohmann::ordered_json j = json(m);
+      j["compiled"] = to_json(target, *compiled);
+      show(j, [&] {
+        print(m);
+        cli::print(target, *compiled, /*with_values=*/false);
+      });
+      return kDone;
+    }
+    // Compilers that know how much memory a device has say themselves that it is not enough: an answer, not a failure.
+    if (compiled.error().error.code() != ErrorCode::ResourceExhausted) return std::unexpected(compiled.error());
+    const std::string why = one_line(compiled.error().error.message());
+    nlohmann::ordered_json j = json(m);
+    j["compiled"] = to_json(target);
+    j["compiled"]["fits"] = false;
+    j["compiled"]["reason"] = why;
+    show(j, [&] {
+      print(m);
+      cli::print(target);
+      std::cout << "fits          NO: " << why << "\n";
+    });
     return kDone;
   }
 
+  Status show_topology() const {
+    if (!target_options.given()) return std::unexpected(wrong_usage("a MODEL is wanted, or --topology NAME"));
+    CLI_TRY(const Target target, open_target(plugin, target_options, output, 1));
+    show(topology_json(target), [&] { print_topology(target); });
+    return kDone;
+  }
+
+  void show(const nlohmann::ordered_json& j, const std::function<void()>& print_text) const {
+    if (output.json) {
+      std::cout << text_of(j) << "\n";
+    } else {
+      print_text();
+    }
+  }
+
   static nlohmann::ordered_json value_json(const ExportedValue& v) {
-    nlohmann::ordered_json j = {{"path", v.path()}, {"name", v.name()}, {"dtype", v.dtype()}, {"type", pjrt::name(v.type())}};
+    nlohmann::ordered_json j = {
+        {"path", v.path()}, {"name", v.name()}, {"dtype", v.dtype()}, {"type", pjrt::name(v.type())}};
     j["shape"] = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < v.dims().size(); ++i) {
       if (v.shape().dims[i] == ExportedValue::kSymbolic) {
@@ -97,14 +145,17 @@ struct Inspect {
     const JaxExport* e = m.jax_export();
     if (e != nullptr) {
       std::cout << "function      " << e->function_name() << "\n"
-                << "jax           " << e->jax_version().value_or("not said") << " (calling convention " << e->calling_convention_version() << ")\n"
+                << "jax           " << e->jax_version().value_or("not said") << " (calling convention "
+                << e->calling_convention_version() << ")\n"
                 << "platforms     " << joined(e->platforms()) << "\n";
     }
     std::cout << "devices       " << m.device_count() << "\n"
-              << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", " << m.program().code().size() << " bytes\n";
+              << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", "
+              << m.program().code().size() << " bytes\n";
     if (e == nullptr) return;
     if (!e->ordered_effects().empty()) std::cout << "effects       ordered: " << joined(e->ordered_effects()) << "\n";
-    if (!e->unordered_effects().empty()) std::cout << "effects       unordered: " << joined(e->unordered_effects()) << "\n";
+    if (!e->unordered_effects().empty())
+      std::cout << "effects       unordered: " << joined(e->unordered_effects()) << "\n";
     for (const model::DisabledCheck& c : e->disabled_checks()) std::cout << "disabled      " << to_string(c) << "\n";
     if (!e->custom_call_targets().empty()) std::cout << "custom calls  " << joined(e->custom_call_targets()) << "\n";
     if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << ok.error().message() << "\n";
@@ -117,9 +168,17 @@ struct Inspect {
 
 Subcommand add_inspect(CLI::App& app) {
   auto command = std::make_shared<Inspect>();
-  CLI::App* sub = app.add_subcommand("inspect", "show what a model file is, takes and gives");
-  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")->required()->type_name("MODEL");
+  CLI::App* sub = app.add_subcommand(
+      "inspect", "show what a model file is, takes and gives; with --plugin or --topology, whether it fits");
+  sub->add_option("model", command->model,
+                  "a jax.export artifact, StableHLO or HLO file; without one, the topology is shown")
+      ->type_name("MODEL");
+  sub->add_option("--compile-option", command->compile_options, "an XLA flag or compile option; may be repeated")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  add_target_options(*sub, command->target_options);
   add_output_options(*sub, command->output);
+  add_plugin_options(*sub, command->plugin, true, false);
   return {sub, &command->output, [command] { return command->run(); }};
 }
 

@@ -33,7 +33,8 @@ template <class T>
 nlohmann::ordered_json nested(const HostView& array, std::size_t axis, const std::byte* at) {
   if (axis == array.dims().size()) return element<T>(at);
   auto list = nlohmann::ordered_json::array();
-  for (std::int64_t i = 0; i < array.dims()[axis]; ++i) list.push_back(nested<T>(array, axis + 1, at + i * array.strides()[axis]));
+  for (std::int64_t i = 0; i < array.dims()[axis]; ++i)
+    list.push_back(nested<T>(array, axis + 1, at + i * array.strides()[axis]));
   return list;
 }
 
@@ -41,7 +42,8 @@ nlohmann::ordered_json nested(const HostView& array, std::size_t axis, const std
 
 nlohmann::ordered_json values_json(const HostBuffer& array) {
   nlohmann::ordered_json j;
-  visit(array.type(), [&]<class T>() { j = nested<T>(array.view(), 0, static_cast<const std::byte*>(array.view().data())); });
+  visit(array.type(),
+        [&]<class T>() { j = nested<T>(array.view(), 0, static_cast<const std::byte*>(array.view().data())); });
   return j;
 }
 

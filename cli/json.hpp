@@ -24,7 +24,9 @@ inline nlohmann::ordered_json to_json(const Shape& shape) {
 }
 
 /// JSON as it is printed. What is no UTF-8 (a file's name may be any bytes) becomes U+FFFD.
-inline std::string text_of(const nlohmann::ordered_json& json) { return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace); }
+inline std::string text_of(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 /// The elements as nested lists. Numbers that JSON has no word for, and complex ones, become text.
 nlohmann::ordered_json values_json(const HostBuffer& array);

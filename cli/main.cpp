@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -21,8 +22,9 @@ void quieten_plugins() {
   ::setenv("TPU_STDERR_LOG_LEVEL", "3", 0);
 }
 
-/// Standard streams as the rest expects them: none closed, for then the next file that is opened would become it, and be written to; and
-/// a reader that goes away makes writes fail instead of ending the process.
+/// Standard streams as the rest expects them: none closed, for then the next file that is opened would become it, and
+/// be written to; and a reader that goes away, or a limit on the size of files, makes writes fail instead of ending the
+/// process.
 void prepare_standard_streams() {
   int fd = 0;
   do {
@@ -30,6 +32,7 @@ void prepare_standard_streams() {
   } while (fd >= 0 && fd <= STDERR_FILENO);
   ::close(fd);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 /// stdout is part of the result: a full disk or a closed pipe behind it is a failure.
@@ -63,19 +66,27 @@ int finish(const Subcommand& command) {
 
 int main(int argc, char** argv) {
   prepare_standard_streams();
-  CLI::App app("Runs and inspects compiled machine-learning programs (JAX exports, StableHLO) on PJRT plugins.", "pjrt");
-  app.set_version_flag("--version", "pjrt " + std::to_string(PJRT_CPP_VERSION_MAJOR) + "." + std::to_string(PJRT_CPP_VERSION_MINOR) + "." +
-                                        std::to_string(PJRT_CPP_VERSION_PATCH) + " (PJRT API " + pjrt::to_string(pjrt::kApiVersion) + ")");
+  CLI::App app("Runs and inspects compiled machine-learning programs (JAX exports, StableHLO) on PJRT plugins.",
+               "pjrt");
+  app.set_version_flag("--version", "pjrt " + std::to_string(PJRT_CPP_VERSION_MAJOR) + "." +
+                                        std::to_string(PJRT_CPP_VERSION_MINOR) + "." +
+                                        std::to_string(PJRT_CPP_VERSION_PATCH) + " (PJRT API " +
+                                        pjrt::to_string(pjrt::kApiVersion) + ")");
   app.require_subcommand(1);
-  const Subcommand commands[] = {pjrt::cli::add_run(app), pjrt::cli::add_inspect(app), pjrt::cli::add_info(app), pjrt::cli::add_devices(app)};
+  const Subcommand commands[] = {pjrt::cli::add_run(app), pjrt::cli::add_inspect(app), pjrt::cli::add_compile(app),
+                                 pjrt::cli::add_info(app), pjrt::cli::add_devices(app)};
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::ranges::none_of(commands, [&](const Subcommand& c) { return c.app->get_name() == argv[1]; })) {
+    std::cerr << "pjrt: there is no subcommand '" << pjrt::cli::one_line(argv[1]) << "' (try pjrt --help)\n";
+    return pjrt::cli::kWrongUsage;
+  }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForAllHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
+  } catch (const CLI::Success& e) {  // --help, --version
+    app.exit(e);
+    if (flushed()) return pjrt::cli::kDone;
+    std::cerr << "pjrt: cannot write to standard output\n";
+    return pjrt::cli::kFailed;
   } catch (const CLI::ParseError& e) {
     std::cerr << "pjrt: " << pjrt::cli::one_line(e.what()) << " (try pjrt --help)\n";
     return pjrt::cli::kWrongUsage;

@@ -2,8 +2,8 @@
 
 namespace pjrt::cli {
 
-/// While it lives, what is written to stderr goes nowhere. Some plugins print pages there while they load, whatever their log
-/// level is, on machines without their hardware.
+/// While it lives, what is written to stderr goes nowhere. Some plugins print pages there while they load, whatever
+/// their log level is, on machines without their hardware.
 class QuietStderr {
  public:
   explicit QuietStderr(bool active);

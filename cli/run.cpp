@@ -11,6 +11,7 @@
 #include "pjrt/model/npz.hpp"
 #include "pjrt/model/session.hpp"
 #include "pjrt/print.hpp"
+#include "profiling.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -25,6 +26,7 @@ struct Run {
   std::vector<std::string> compile_options;
   std::string output_file;
   std::string expected_file;
+  std::string profile_file;
   Tolerance tolerance;
   std::uint64_t seed = 0;
 
@@ -36,12 +38,18 @@ struct Run {
     CLI_CHECK(apply_compile_options(options.compile_options, compile_options));
     for (const std::string& text : inputs) CLI_CHECK(parse_input(text));  // before the work begins
     CLI_CHECK(check_output());
+    if (!profile_file.empty()) CLI_CHECK(check_profile_file(profile_file));
 
     CLI_TRY(const model::Model opened, model::Model::open(model));
     CLI_TRY(options.plugin, plugin.load(output));
     CLI_TRY(const Session session, Session::open(opened, options));
     CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
+    std::optional<Recording> recording;
+    if (!profile_file.empty()) {
+      CLI_TRY(recording, Recording::start(*options.plugin));
+    }
     CLI_TRY(const SessionOutputs outputs, session.run(arrays));
+    if (recording) CLI_CHECK(recording->save(profile_file));
 
     if (!output_file.empty()) CLI_CHECK(write(outputs));
     if (!expected_file.empty()) return check(outputs);
@@ -59,10 +67,17 @@ struct Run {
   std::expected<void, Failure> check_output() const {
     if (output_file.empty()) return {};
     fs::path path(output_file);
-    if (!path.has_filename()) path = path.parent_path();  // "folder/", which need not be there yet
     std::error_code error;
+    if (const fs::path kind = path.extension();
+        path.has_filename() && !kind.empty() && kind != ".npz" && kind != ".npy" && !fs::is_directory(path, error)) {
+      return std::unexpected(
+          wrong_usage("--output " + output_file + ": arrays are written to an .npz, an .npy or a folder"));
+    }
+    if (!path.has_filename()) path = path.parent_path();  // "folder/", which need not be there yet
     const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    if (!fs::is_directory(folder, error)) return std::unexpected(Failure(Error(ErrorCode::NotFound, "cannot write " + output_file + ": there is no folder " + folder.string())));
+    if (!fs::is_directory(folder, error))
+      return std::unexpected(Failure(
+          Error(ErrorCode::NotFound, "cannot write " + output_file + ": there is no folder " + folder.string())));
     return {};
   }
 
@@ -71,12 +86,15 @@ struct Run {
     std::error_code error;
     if (!path.has_filename()) fs::create_directory(path.parent_path(), error);
     if (fs::is_directory(path, error)) {
-      for (std::size_t i = 0; i < outputs.size(); ++i) CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
       return {};
     }
     if (path.extension() == ".npy") {
       if (outputs.size() != 1) {
-        return std::unexpected(wrong_usage("--output " + output_file + ": an .npy file holds one array, and the model gives " + std::to_string(outputs.size())));
+        return std::unexpected(wrong_usage("--output " + output_file +
+                                           ": an .npy file holds one array, and the model gives " +
+                                           std::to_string(outputs.size())));
       }
       CLI_CHECK(outputs[0].save(path));
       return {};
@@ -93,13 +111,16 @@ struct Run {
     bool all_equal = true;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (!expected[i]) continue;
-      const std::string label = "out" + std::to_string(i) + (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
+      const std::string label =
+          "out" + std::to_string(i) +
+          (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
       const Result<Comparison> c = compare(outputs[i], *expected[i], tolerance);
       std::string text;
       if (!c) {
         text = std::string(c.error().message());
       } else if (c->differing > 0) {
-        text = std::to_string(c->differing) + " of " + std::to_string(outputs[i].element_count()) + " elements differ; the worst " + c->worst;
+        text = std::to_string(c->differing) + " of " + std::to_string(outputs[i].element_count()) +
+               " elements differ; the worst " + c->worst;
       }
       all_equal &= text.empty();
       rows.push_back({{"output", label}, {"equal", text.empty()}, {"difference", text}});
@@ -113,7 +134,10 @@ struct Run {
     std::vector<std::optional<HostBuffer>> expected(outputs.size());
     const fs::path path(expected_file);
     if (path.extension() == ".npy") {
-      if (outputs.size() != 1) return std::unexpected(wrong_usage("--expected-output " + expected_file + ": an .npy file holds one array, and the model gives " + std::to_string(outputs.size())));
+      if (outputs.size() != 1)
+        return std::unexpected(wrong_usage("--expected-output " + expected_file +
+                                           ": an .npy file holds one array, and the model gives " +
+                                           std::to_string(outputs.size())));
       CLI_TRY(expected[0], HostBuffer::load(path, outputs[0].type()));
       return expected;
     }
@@ -124,14 +148,17 @@ struct Run {
       CLI_TRY(expected[*i], archive.read(name, outputs[*i].type()));
     }
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      if (!expected[i]) return std::unexpected(Failure(Error(ErrorCode::NotFound, expected_file + " has no array for output " + outputs.value(i).path)));
+      if (!expected[i])
+        return std::unexpected(
+            Failure(Error(ErrorCode::NotFound, expected_file + " has no array for output " + outputs.value(i).path)));
     }
     return expected;
   }
 
   static void print(const SessionOutputs& outputs) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      std::cout << outputs.value(i).path << " " << to_string(outputs[i].shape()) << "\n" << to_string(outputs[i]) << "\n";
+      std::cout << outputs.value(i).path << " " << to_string(outputs[i].shape()) << "\n"
+                << to_string(outputs[i]) << "\n";
     }
   }
 
@@ -152,16 +179,33 @@ struct Run {
 Subcommand add_run(CLI::App& app) {
   auto command = std::make_shared<Run>();
   CLI::App* sub = app.add_subcommand("run", "run a model once");
-  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")->required()->type_name("MODEL");
-  sub->add_option("-i,--input", command->inputs, "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
+  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")
+      ->required()
+      ->type_name("MODEL");
+  sub->add_option(
+         "-i,--input", command->inputs,
+         "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
       ->type_name("SPEC")
       ->allow_extra_args(false);
-  sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")->type_name("FILE");
-  sub->add_option("--expected-output", command->expected_file, "compare the outputs with an .npz or .npy; exit status 3 if they differ")->type_name("FILE");
-  sub->add_option("--rtol", command->tolerance.rtol, "relative tolerance (default: by type)");
-  sub->add_option("--atol", command->tolerance.atol, "absolute tolerance (default: by type)");
-  sub->add_option("--seed", command->seed, "for :random inputs (default 0)");
-  sub->add_option("--compile-option", command->compile_options, "an XLA flag or compile option; may be repeated")->type_name("K=V")->allow_extra_args(false);
+  sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")
+      ->type_name("FILE");
+  sub->add_option("--expected-output", command->expected_file,
+                  "compare the outputs with an .npz or .npy; exit status 3 if they differ")
+      ->type_name("FILE")
+      ->transform(
+          [](const std::string& file) { return file.starts_with('@') ? file.substr(1) : file; });  // as --input has it
+  const auto not_negative = [](const std::string& text) {
+    return CLI::detail::trim_copy(text).find_first_of("-nN") == 0 ? "takes a number from 0 on, not " + text : "";
+  };
+  sub->add_option("--rtol", command->tolerance.rtol, "relative tolerance (default: by type)")->check(not_negative);
+  sub->add_option("--atol", command->tolerance.atol, "absolute tolerance (default: by type)")->check(not_negative);
+  sub->add_option("--seed", command->seed, "for :random inputs (default 0)")->check(not_negative);
+  sub->add_option("--profile", command->profile_file,
+                  "write what the run did when: .xplane.pb for TensorBoard and XProf, .json for Perfetto")
+      ->type_name("FILE");
+  sub->add_option("--compile-option", command->compile_options, "an XLA flag or compile option; may be repeated")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
   add_output_options(*sub, command->output);
   add_plugin_options(*sub, command->plugin, true, true);
   return {sub, &command->output, [command] { return command->run(); }};
