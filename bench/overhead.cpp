@@ -1,5 +1,6 @@
-// What the library costs over the same calls made by hand on the C table: both in one process, batch by batch in turn, so that
-// the machine's moods fall on both alike. Prints medians of the batches, their ratio, and allocations for each operation.
+// What the library costs over the same calls made by hand on the C table: both in one process, batch by batch in turn,
+// so that the machine's moods fall on both alike. Prints medians of the batches, their ratio, and allocations for each
+// operation.
 //
 //   overhead [PLUGIN]
 
@@ -51,11 +52,13 @@ Sample batch(const std::function<void()>& f, int calls) {
 
 Sample median(std::vector<Sample> samples) {
   const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end(), [](const Sample& a, const Sample& b) { return a.ns < b.ns; });
+  std::nth_element(samples.begin(), middle, samples.end(),
+                   [](const Sample& a, const Sample& b) { return a.ns < b.ns; });
   return *middle;
 }
 
-void compare(const char* what, int calls, int batches, const std::function<void()>& by_hand, const std::function<void()>& library) {
+void compare(const char* what, int calls, int batches, const std::function<void()>& by_hand,
+             const std::function<void()>& library) {
   std::vector<Sample> hand;
   std::vector<Sample> ours;
   batch(by_hand, calls);
@@ -80,13 +83,15 @@ int main(int argc, char** argv) try {
   ::setenv("TF_CPP_MIN_LOG_LEVEL", "3", 0);
   const pjrt::Plugin plugin = or_throw(argc > 1 ? pjrt::Plugin::load(argv[1]) : pjrt::Plugin::load_default());
   const abi::PJRT_Api& api = *plugin.raw();
-  const pjrt::Client client = or_throw(pjrt::Client::create(plugin, {.options = {{"cpu_device_count", 1}}, .key_value_store = nullptr}));
+  const pjrt::Client client =
+      or_throw(pjrt::Client::create(plugin, {.options = {{"cpu_device_count", 1}}, .key_value_store = nullptr}));
   const pjrt::LoadedExecutable add = or_throw(client.compile(pjrt::Program::mlir(kAdd)));
   const pjrt::Buffer x = or_throw(client.upload(1.0F));
   const pjrt::Buffer y = or_throw(client.upload(2.0F));
 
-  std::printf("%s, API %s\n\n%-34s %12s %12s %8s %10s %10s\n", plugin.description().c_str(), to_string(plugin.api_version()).c_str(), "operation", "by hand ns",
-              "library ns", "ratio", "allocs", "allocs");
+  std::printf("%s, API %s\n\n%-34s %12s %12s %8s %10s %10s\n", plugin.description().c_str(),
+              to_string(plugin.api_version()).c_str(), "operation", "by hand ns", "library ns", "ratio", "allocs",
+              "allocs");
 
   const auto destroy = [&](abi::PJRT_Buffer* buffer) {
     abi::PJRT_Buffer_Destroy_Args args{};
@@ -157,34 +162,39 @@ int main(int argc, char** argv) try {
     int calls;
     int batches;
   };
-  for (const Size& size : {Size{"1 float", 1, 2000, 101}, Size{"4 KiB", 1024, 2000, 51}, Size{"1 MiB", 1 << 18, 50, 51}, Size{"64 MiB", 1 << 24, 2, 15}}) {
+  for (const Size& size : {Size{"1 float", 1, 2000, 101}, Size{"4 KiB", 1024, 2000, 51}, Size{"1 MiB", 1 << 18, 50, 51},
+                           Size{"64 MiB", 1 << 24, 2, 15}}) {
     const auto count = static_cast<std::int64_t>(size.count);
     const std::vector<float> values(size.count, 1.5F);
     compare((std::string("upload ") + size.name).c_str(), size.calls, size.batches,
-            [&] { upload_by_hand(values, abi::PJRT_HostBufferSemantics_kImmutableOnlyDuringCall); }, [&] { (void)or_throw(client.upload(values, {count})); });
+            [&] { upload_by_hand(values, abi::PJRT_HostBufferSemantics_kImmutableOnlyDuringCall); },
+            [&] { (void)or_throw(client.upload(values, {count})); });
     const pjrt::Buffer buffer = or_throw(client.upload(values, {count}));
     std::vector<float> out(size.count);
-    compare((std::string("download ") + size.name).c_str(), size.calls, size.batches, [&] { download_by_hand(buffer, out); },
-            [&] { or_throw(buffer.to_host(std::span(out))); });
+    compare((std::string("download ") + size.name).c_str(), size.calls, size.batches,
+            [&] { download_by_hand(buffer, out); }, [&] { or_throw(buffer.to_host(std::span(out))); });
   }
   const pjrt::HostBuffer large = or_throw(pjrt::HostBuffer::zeros(pjrt::Shape{pjrt::ElementType::F32, {1 << 24}}));
-  compare("upload 64 MiB without a copy", 20, 51,
-          [&] {
-            const std::int64_t dims[] = {1 << 24};
-            abi::PJRT_Client_BufferFromHostBuffer_Args args{};
-            args.struct_size = abi::struct_size<abi::PJRT_Client_BufferFromHostBuffer_Args>;
-            args.client = client.raw();
-            args.data = large.view().data();
-            args.type = abi::PJRT_Buffer_Type_F32;
-            args.dims = dims;
-            args.num_dims = 1;
-            args.host_buffer_semantics = abi::PJRT_HostBufferSemantics_kImmutableZeroCopy;
-            args.device = client.devices()[0].raw();
-            check(api.PJRT_Client_BufferFromHostBuffer(&args));
-            destroy(args.buffer);
-            destroy_event(args.done_with_host_buffer);
-          },
-          [&] { (void)or_throw(client.upload_view(large.view(), {.device = {}, .memory = {}, .keep_alive = large.owner()})); });
+  compare(
+      "upload 64 MiB without a copy", 20, 51,
+      [&] {
+        const std::int64_t dims[] = {1 << 24};
+        abi::PJRT_Client_BufferFromHostBuffer_Args args{};
+        args.struct_size = abi::struct_size<abi::PJRT_Client_BufferFromHostBuffer_Args>;
+        args.client = client.raw();
+        args.data = large.view().data();
+        args.type = abi::PJRT_Buffer_Type_F32;
+        args.dims = dims;
+        args.num_dims = 1;
+        args.host_buffer_semantics = abi::PJRT_HostBufferSemantics_kImmutableZeroCopy;
+        args.device = client.devices()[0].raw();
+        check(api.PJRT_Client_BufferFromHostBuffer(&args));
+        destroy(args.buffer);
+        destroy_event(args.done_with_host_buffer);
+      },
+      [&] {
+        (void)or_throw(client.upload_view(large.view(), {.device = {}, .memory = {}, .keep_alive = large.owner()}));
+      });
   return 0;
 } catch (const pjrt::Exception& e) {
   std::cerr << "overhead: " << e.what() << "\n";

@@ -36,11 +36,13 @@ int main(int argc, char** argv) try {
   std::size_t right = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     show(std::span(pixels).subspan(i * 64, 64));
-    std::cout << "    → " << labels[i] << (labels[i] == expected[i] ? "" : "  (it is a " + std::to_string(expected[i]) + ")") << "\n\n";
+    std::cout << "    → " << labels[i]
+              << (labels[i] == expected[i] ? "" : "  (it is a " + std::to_string(expected[i]) + ")") << "\n\n";
     right += labels[i] == expected[i] ? 1 : 0;
   }
-  std::cout << right << " of " << labels.size() << " digits read rightly by " << session.executable().name() << " on " << session.client().platform_name() << " (PJRT API "
-            << to_string(session.client().plugin().api_version()) << ")\n";
+  std::cout << right << " of " << labels.size() << " digits read rightly by " << session.executable().name() << " on "
+            << session.client().platform_name() << " (PJRT API " << to_string(session.client().plugin().api_version())
+            << ")\n";
   return right == labels.size() ? 0 : 1;
 } catch (const pjrt::Exception& e) {
   std::cerr << "digits: " << e.what() << "\n";

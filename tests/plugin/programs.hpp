@@ -53,4 +53,14 @@ module @all_reduce attributes {mhlo.num_partitions = 4 : i32} {
   }
 })";
 
+/// f32[8,2] + f32[8,2] on 4 partitions: two rows of the first and of the sum to each, all of the second.
+inline constexpr const char* kShardedAdd = R"(
+module @sharded_add attributes {mhlo.num_partitions = 4 : i32} {
+  func.func public @main(%a: tensor<8x2xf32> {mhlo.sharding = "{devices=[4,1]<=[4]}"}, %b: tensor<8x2xf32> {mhlo.sharding = "{replicated}"})
+      -> (tensor<8x2xf32> {mhlo.sharding = "{devices=[4,1]<=[4]}"}) {
+    %sum = stablehlo.add %a, %b : tensor<8x2xf32>
+    return %sum : tensor<8x2xf32>
+  }
+})";
+
 }  // namespace pjrt::test

@@ -31,6 +31,7 @@ struct Counted {
   std::array<std::atomic<std::int64_t>, kMostFunctions> calls{};
   std::array<std::atomic<std::int64_t>, kMostFunctions> errors{};
   std::array<std::atomic<std::int64_t>, kMostFunctions> unimplemented{};  // of the errors
+  std::array<std::atomic<std::int64_t>, kMostFunctions> injected{};
 
   /// Counts what a function answered; its caller owns the error.
   void count(std::size_t function, abi::PJRT_Error* error) {
@@ -39,8 +40,14 @@ struct Counted {
     abi::PJRT_Error_GetCode_Args args{};
     args.struct_size = sizeof args;
     args.error = error;
-    abi::PJRT_Error* failed = real->PJRT_Error_GetCode(&args);
-    if (failed == nullptr && args.code == abi::PJRT_Error_Code_UNIMPLEMENTED) unimplemented[function].fetch_add(1, std::memory_order_relaxed);
+    if (abi::PJRT_Error* failed = real->PJRT_Error_GetCode(&args); failed != nullptr) {
+      abi::PJRT_Error_Destroy_Args destroy{};
+      destroy.struct_size = sizeof destroy;
+      destroy.error = failed;
+      real->PJRT_Error_Destroy(&destroy);
+    } else if (args.code == abi::PJRT_Error_Code_UNIMPLEMENTED) {
+      unimplemented[function].fetch_add(1, std::memory_order_relaxed);
+    }
   }
 };
 
@@ -48,6 +55,7 @@ std::array<Counted, kMostPlugins> counted;
 std::atomic<std::size_t> counted_plugins{0};
 std::atomic<std::int64_t> fallible{0};
 std::atomic<std::int64_t> failing{0};
+std::atomic<const char*> failed{""};
 
 /// Errors of our own making, told from the plugin's by their addresses.
 std::mutex injected_mutex;
@@ -94,14 +102,27 @@ constexpr std::size_t number_of() {
 
 template <class F>
 constexpr const char* name_of() {
-  if constexpr (Core::index<F>() >= 0) return F::info.name;
-  else return F::info.function;
+  if constexpr (Core::index<F>() >= 0)
+    return F::info.name;
+  else
+    return F::info.function;
 }
 
 template <class F>
-bool should_fail() {
+bool should_fail(Counted& c) {
   if (never_fails(name_of<F>())) return false;
-  return fallible.fetch_add(1) + 1 == failing.load();
+  if (fallible.fetch_add(1) + 1 != failing.load()) return false;
+  c.injected[number_of<F>()].fetch_add(1, std::memory_order_relaxed);
+  failed = name_of<F>();
+  return true;
+}
+
+/// Waits as it was told, so that what it waited for is not given up while it is still being done.
+void wait_all_the_same(const Counted& c, abi::PJRT_Event_Await_Args* args) {
+  abi::PJRT_Error_Destroy_Args unwanted{};
+  unwanted.struct_size = sizeof unwanted;
+  unwanted.error = c.real_copy.PJRT_Event_Await(args);
+  if (unwanted.error != nullptr) c.real_copy.PJRT_Error_Destroy(&unwanted);
 }
 
 template <std::size_t P, class F>
@@ -131,7 +152,10 @@ auto core_thunk(typename F::Args* args) {
   }
   const auto real = c.real_copy.*F::slot;
   if constexpr (F::fallible) {
-    if (should_fail<F>()) return inject();
+    if (should_fail<F>(c)) {
+      if constexpr (std::is_same_v<F, abi::fn::PJRT_Event_Await>) wait_all_the_same(c, args);
+      return inject();
+    }
     abi::PJRT_Error* error = real(args);
     c.count(number_of<F>(), error);
     return error;
@@ -141,7 +165,7 @@ auto core_thunk(typename F::Args* args) {
 }
 
 /// The plugin's own extension structs, in full width.
-std::array<std::array<std::unique_ptr<std::max_align_t[]>, abi::extension_types.size()>, kMostPlugins> real_extensions;
+std::array<std::array<std::unique_ptr<void*[]>, abi::extension_types.size()>, kMostPlugins> real_extensions;
 
 template <std::size_t P, class F>
 auto extension_thunk(typename F::Args* args) {
@@ -151,13 +175,14 @@ auto extension_thunk(typename F::Args* args) {
   static const Extension* const real = [] {
     for (const abi::ExtensionType& type : abi::extension_types) {
       for (const abi::ExtensionEntry& entry : type.entries) {
-        if (&entry == &F::info) return reinterpret_cast<const Extension*>(real_extensions[P][static_cast<std::size_t>(type.type)].get());
+        if (&entry == &F::info)
+          return reinterpret_cast<const Extension*>(real_extensions[P][static_cast<std::size_t>(type.type)].get());
       }
     }
     return static_cast<const Extension*>(nullptr);
   }();
   if constexpr (std::is_same_v<decltype((real->*F::slot)(args)), abi::PJRT_Error*>) {
-    if (should_fail<F>()) return inject();
+    if (should_fail<F>(c)) return inject();
     abi::PJRT_Error* error = (real->*F::slot)(args);
     c.count(number_of<F>(), error);
     return error;
@@ -191,7 +216,7 @@ template <std::size_t P>
 const abi::PJRT_Api* make_table() {
   const abi::PJRT_Api* real = counted[P].real;
   const std::size_t size = std::max(real->struct_size, sizeof(abi::PJRT_Api));
-  auto* table = reinterpret_cast<abi::PJRT_Api*>(new std::max_align_t[size / sizeof(std::max_align_t) + 1]());
+  auto* table = reinterpret_cast<abi::PJRT_Api*>(new void*[size / sizeof(void*) + 1]());
   std::memcpy(static_cast<void*>(table), real, real->struct_size);
   replace_core<P>(*table, Core());
 
@@ -201,7 +226,7 @@ const abi::PJRT_Api* make_table() {
     const bool known = type < abi::extension_types.size() && abi::extension_types[type].struct_size != 0;
     const std::size_t width = std::max<std::size_t>(e->struct_size, known ? abi::extension_types[type].struct_size : 0);
     auto make_copy = [&] {
-      auto copy = std::make_unique<std::max_align_t[]>(width / sizeof(std::max_align_t) + 1);
+      auto copy = std::make_unique<void*[]>(width / sizeof(void*) + 1);
       std::memcpy(copy.get(), e, e->struct_size);
       return copy;
     };
@@ -259,7 +284,8 @@ void write_log() {
     const Counted& c = counted[p];
     for (std::size_t f = 0; f < functions.size(); ++f) {
       if (c.calls[f] == 0) continue;
-      lines << c.name << ' ' << functions[f] << ' ' << c.calls[f] << ' ' << c.errors[f] << ' ' << c.unimplemented[f] << ' ' << test << '\n';
+      lines << c.name << ' ' << functions[f] << ' ' << c.calls[f] << ' ' << c.errors[f] << ' ' << c.unimplemented[f]
+            << ' ' << test << '\n';
     }
   }
   std::ofstream(path, std::ios::app) << std::move(lines).str();  // one write, so that processes do not mix their lines
@@ -278,23 +304,45 @@ const abi::PJRT_Api* count_calls(const abi::PJRT_Api* api, const std::string& pl
   return table_makers(std::make_index_sequence<kMostPlugins>())[p]();
 }
 
-std::int64_t calls_of(const std::string& plugin, const std::string& function) {
-  const std::vector<const char*> functions = all_names();
-  std::int64_t calls = 0;
+namespace {
+
+/// Of all of a plugin's counts for a function, whatever `count` gives, added up.
+template <class F>
+std::int64_t sum(const std::string& plugin, const std::string& function, F count) {
+  static const std::vector<const char*> functions = all_names();
+  std::int64_t total = 0;
   for (std::size_t p = 0; p < counted_plugins; ++p) {
     if (counted[p].name != plugin) continue;
     for (std::size_t f = 0; f < functions.size(); ++f) {
-      if (functions[f] == function) calls += counted[p].calls[f];
+      if (functions[f] == function) total += count(counted[p], f);
     }
   }
-  return calls;
+  return total;
 }
 
-std::int64_t fallible_calls() { return fallible; }
+}  // namespace
+
+std::int64_t calls_of(const std::string& plugin, const std::string& function) {
+  return sum(plugin, function, [](const Counted& c, std::size_t f) { return c.calls[f].load(); });
+}
+
+std::int64_t successes_of(const std::string& plugin, const std::string& function) {
+  return sum(plugin, function,
+             [](const Counted& c, std::size_t f) { return c.calls[f] - c.errors[f] - c.injected[f]; });
+}
+
+std::int64_t fallible_calls() {
+  return fallible;
+}
 
 void fail_call(std::int64_t n) {
   fallible = 0;
   failing = n;
+  failed = "";
+}
+
+std::string failed_function() {
+  return failed.load();
 }
 
 }  // namespace pjrt::test

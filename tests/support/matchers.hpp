@@ -12,7 +12,9 @@
 namespace pjrt {
 
 /// For gtest: an error as people read it.
-inline void PrintTo(const Error& error, std::ostream* out) { *out << error; }
+inline void PrintTo(const Error& error, std::ostream* out) {
+  *out << error;
+}
 
 namespace test {
 
@@ -24,10 +26,13 @@ template <class T>
 
 template <class T>
 ::testing::AssertionResult failed_with(const Result<T>& result, ErrorCode code, const std::string& text) {
-  if (result) return ::testing::AssertionFailure() << "it succeeded; expected " << name(code) << " with '" << text << "'";
+  if (result)
+    return ::testing::AssertionFailure() << "it succeeded; expected " << name(code) << " with '" << text << "'";
   const std::string whole = to_string(result.error());
-  if (result.error().code() != code) return ::testing::AssertionFailure() << "expected " << name(code) << ", got " << whole;
-  if (whole.find(text) == std::string::npos) return ::testing::AssertionFailure() << "expected '" << text << "' in: " << whole;
+  if (result.error().code() != code)
+    return ::testing::AssertionFailure() << "expected " << name(code) << ", got " << whole;
+  if (whole.find(text) == std::string::npos)
+    return ::testing::AssertionFailure() << "expected '" << text << "' in: " << whole;
   return ::testing::AssertionSuccess();
 }
 

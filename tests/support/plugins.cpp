@@ -14,10 +14,14 @@ namespace pjrt::test {
 std::optional<std::filesystem::path> plugin_file(const std::string& name) {
   const std::filesystem::path folder = std::filesystem::path(PJRT_TEST_SOURCE_DIR) / ".plugins" / name;
   std::error_code error;
-  for (std::filesystem::recursive_directory_iterator it(folder, std::filesystem::directory_options::follow_directory_symlink, error), end; !error && it != end;
-       it.increment(error)) {
+  for (std::filesystem::recursive_directory_iterator
+           it(folder, std::filesystem::directory_options::follow_directory_symlink, error),
+       end;
+       !error && it != end; it.increment(error)) {
     const std::string file = it->path().filename().string();
-    if (file.ends_with(".so") && (file.find("pjrt") != std::string::npos || file.find("plugin") != std::string::npos || file == "libtpu.so")) return it->path();
+    if (file.ends_with(".so") &&
+        (file.find("pjrt") != std::string::npos || file.find("plugin") != std::string::npos || file == "libtpu.so"))
+      return it->path();
   }
   return std::nullopt;
 }
@@ -30,6 +34,7 @@ Plugin counted_plugin(const std::string& name) {
   const std::optional<std::filesystem::path> path = plugin_file(name);
   if (!path) throw std::runtime_error("plugin " + name + " is not there");
   ::setenv("TPU_SKIP_MDS_QUERY", "1", 0);
+  ::setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1", 0);
   void* library = ::dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) throw std::runtime_error(::dlerror());
   const auto get = reinterpret_cast<const abi::PJRT_Api* (*)()>(::dlsym(library, "GetPjrtApi"));

@@ -16,7 +16,9 @@
 #include "support/matchers.hpp"
 
 /// The address sanitizer ends the process at allocations that cannot be had, unless it is told otherwise.
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
 
 namespace pjrt {
 namespace {

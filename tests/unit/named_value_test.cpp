@@ -156,8 +156,7 @@ TEST(ClientOptions, WrongKindIsRefusedWithBothKinds) {
   EXPECT_ERROR(detail::check_client_options({{"visible_devices", 1}}), InvalidArgument, "takes a list of integers");
 }
 TEST(ClientOptions, ThereIsAtLeastOneDevice) {
-  EXPECT_ERROR(detail::check_client_options({{"cpu_device_count", 0}}), InvalidArgument,
-               "it lies between 1 and");
+  EXPECT_ERROR(detail::check_client_options({{"cpu_device_count", 0}}), InvalidArgument, "it lies between 1 and");
 }
 TEST(ClientOptions, UnknownNamesAreForThePluginToJudge) {
   const NamedValues given = {{"something_new", {1, 2}}};

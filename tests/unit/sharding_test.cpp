@@ -206,7 +206,8 @@ TEST(ShardingRefused, Protos) {
   EXPECT_ERROR(Sharding::parse("no protobuf", 1), InvalidArgument, "not a serialized OpSharding");
   EXPECT_ERROR(Sharding::parse(from_hex("08 01"), 1), InvalidArgument, "maximal, but on 0 devices");
   EXPECT_ERROR(Sharding::parse(from_hex("08 01 22 02 00 01"), 1), InvalidArgument, "maximal, but on 2 devices");
-  EXPECT_ERROR(Sharding::parse(from_hex("08 01 20 ff ff ff ff ff ff ff ff ff 01"), 1), InvalidArgument, "on partition -1");
+  EXPECT_ERROR(Sharding::parse(from_hex("08 01 20 ff ff ff ff ff ff ff ff ff 01"), 1), InvalidArgument,
+               "on partition -1");
   EXPECT_ERROR(Sharding::parse(from_hex("08 02 2a 00 2a 00"), 1), InvalidArgument,
                "a tuple of 2 where one was expected");
   EXPECT_ERROR(Sharding::parse(from_hex("08 03 1a 02 02 02 22 04 00 01 02 03"), 1), InvalidArgument,
