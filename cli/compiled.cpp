@@ -150,6 +150,23 @@ void print_tiles(std::span<const SessionValue> values, std::int64_t partition) {
   }
 }
 
+/// An artifact for one other platform compiles all the same: its StableHLO means the same everywhere, and "does it fit
+/// on that chip?" is asked of what one has. It is said, for JAX may lower otherwise for the platform itself.
+std::expected<void, Failure> check_compilable(const model::Model& model, const std::string& platform) {
+  const model::JaxExport* artifact = model.jax_export();
+  if (artifact == nullptr || artifact->has_platform_index() || artifact->platforms().empty()) {
+    CLI_CHECK(model.check_runnable(platform));
+    return {};
+  }
+  const std::string& own = artifact->platforms().front();
+  CLI_CHECK(model.check_runnable(own));
+  if (!artifact->platform_index(platform)) {
+    std::cerr << "pjrt: note: the artifact was exported for " << own << ", not for " << platform
+              << "; it is compiled as it is\n";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<std::int64_t> Compiled::needed() const {
@@ -164,7 +181,7 @@ std::expected<Compiled, Failure> compile_for(const Target& target, const model::
   for (const std::vector<std::string>* given : {&target.flags, &compile_options})
     CLI_CHECK(apply_compile_options(base, *given));
   const std::string& platform = target.platform;
-  CLI_CHECK(model.check_runnable(platform));
+  CLI_CHECK(check_compilable(model, platform));
   CLI_TRY(const CompileOptions options, model.compile_options(base));
   const std::size_t count =
       static_cast<std::size_t>(options.num_replicas()) * static_cast<std::size_t>(options.num_partitions());
