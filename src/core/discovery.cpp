@@ -229,8 +229,25 @@ Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_vi
   return std::unexpected(std::move(error).with_note("or name the file itself: a path with a '/' in it"));
 }
 
+namespace {
+
+bool is_libtpu(const fs::path& plugin) {
+  return plugin.filename().string().find("libtpu") != std::string::npos;
+}
+
+}  // namespace
+
+Result<void> check_surroundings(const fs::path& plugin) {
+  constexpr const char* kCpus = "/sys/devices/system/cpu/possible";
+  if (!is_libtpu(plugin) || ::access(kCpus, R_OK) == 0) return {};
+  return std::unexpected(
+      Error(ErrorCode::FailedPrecondition,
+            "plugin " + plugin.string() + " cannot be loaded here: libtpu reads " + kCpus + ", which is not there")
+          .with_note("mount /sys; libtpu would end the process"));
+}
+
 void prepare_environment(const fs::path& plugin) {
-  if (plugin.filename().string().find("libtpu") == std::string::npos) return;
+  if (!is_libtpu(plugin)) return;
   for (const fs::path& device : sorted_entries("/sys/bus/pci/devices")) {
     std::ifstream vendor(device / "vendor");
     std::string id;

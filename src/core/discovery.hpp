@@ -20,4 +20,8 @@ Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_vi
 /// the user has not decided.
 void prepare_environment(const std::filesystem::path& plugin);
 
+/// FailedPrecondition where loading would end the process: libtpu aborts in its allocator unless /sys says how many
+/// CPUs there are, which it does not in a container or chroot without /sys.
+Result<void> check_surroundings(const std::filesystem::path& plugin);
+
 }  // namespace pjrt::detail

@@ -16,6 +16,7 @@
 #include "core/discovery.hpp"
 #include "core/elf.hpp"
 #include "core/plugin_state.hpp"
+#include "core/try.hpp"
 
 namespace pjrt {
 namespace detail {
@@ -88,6 +89,7 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
   if (is_cut_short(path))
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: the file is cut short"));
+  PJRT_CHECK(check_surroundings(path));
   prepare_environment(path);
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {

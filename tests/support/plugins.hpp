@@ -20,8 +20,11 @@ inline const std::vector<std::string> kCpuVersions = {"cpu", "cpu-0.106", "cpu-0
 /// The plugin file in .plugins/NAME, if it was fetched.
 std::optional<std::filesystem::path> plugin_file(const std::string& name);
 
-/// The plugin behind the counter of calls (call_counter.hpp): a table that counts and passes on. Fails the test if it
-/// cannot be had.
+/// Why a pinned plugin cannot be used here: it was not fetched, or loading it would end the process. Nullopt if it can.
+std::optional<std::string> why_not(const std::string& name);
+
+/// The plugin behind the counter of calls (call_counter.hpp): a table that counts and passes on. Where it cannot be
+/// had, the test ends as skipped, also in the constructor of a fixture.
 Plugin counted_plugin(const std::string& name);
 
 /// A client of it with that many devices (CPU plugins only; 0: no option given).
@@ -29,8 +32,6 @@ Client make_client(const Plugin& plugin, int cpu_devices = 1);
 
 }  // namespace pjrt::test
 
-/// Skips the test, with the reason, where a plugin was not fetched.
-#define REQUIRE_PLUGIN(name)                                                                      \
-  if (!::pjrt::test::plugin_file(name)) {                                                         \
-    GTEST_SKIP() << "plugin " << (name) << " is not there; run scripts/fetch-plugins " << (name); \
-  }
+/// Skips the test, with the reason, where a plugin cannot be used.
+#define REQUIRE_PLUGIN(name) \
+  if (const auto why = ::pjrt::test::why_not(name)) GTEST_SKIP() << *why
