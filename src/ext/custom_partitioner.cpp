@@ -10,6 +10,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/keep_for_ever.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {
@@ -187,7 +188,7 @@ Result<void> CustomPartitioner::register_custom_partitioner(std::string_view nam
       state(), {.name = name.data(), .name_size = name.size(), .callbacks = &r->callbacks}));
   if (r->given_up)
     return std::unexpected(Error(ErrorCode::AlreadyExists, "there is a partitioner for '" + std::string(name) + "'"));
-  (void)r.release();
+  pjrt::detail::keep_for_ever(std::move(r));
   return {};
 }
 

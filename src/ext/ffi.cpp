@@ -1,6 +1,7 @@
 #include "pjrt/ext/ffi.hpp"
 
 #include "core/call.hpp"
+#include "core/keep_for_ever.hpp"
 #include "core/try.hpp"
 #include "pjrt/abi/xla_ffi.h"
 
@@ -10,16 +11,14 @@ namespace fn = abi::fn;
 
 Result<std::int64_t> Ffi::register_type(std::string_view name, void (*deleter)(void*)) const {
   // The plugin keeps the address; a type is registered once in a process.
-  auto* info = new abi::PJRT_FFI_Type_Info{};
+  auto info = std::make_unique<abi::PJRT_FFI_Type_Info>();
   info->deleter = deleter;
   abi::PJRT_FFI_Type_Register_Args args{};
   args.type_name = name.data();
   args.type_name_size = name.size();
-  args.type_info = info;
-  if (auto ok = pjrt::detail::call_extension<fn::PJRT_FFI_Type_Register>(state(), args); !ok) {
-    delete info;
-    return std::unexpected(std::move(ok).error());
-  }
+  args.type_info = info.get();
+  PJRT_CHECK(pjrt::detail::call_extension<fn::PJRT_FFI_Type_Register>(state(), args));
+  pjrt::detail::keep_for_ever(std::move(info));
   return args.type_id;
 }
 

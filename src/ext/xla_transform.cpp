@@ -7,6 +7,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/keep_for_ever.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {
@@ -76,7 +77,7 @@ Result<void> XlaTransform::register_transform(std::string_view name, Stage stage
   args.stage = static_cast<abi::PJRT_XlaTransform_PipelineStage>(stage);
   args.callbacks = &registered->callbacks;
   PJRT_CHECK(pjrt::detail::call_extension<fn::PJRT_Register_Xla_Transform_Fn>(state(), args));
-  (void)registered.release();
+  pjrt::detail::keep_for_ever(std::move(registered));
   return {};
 }
 
