@@ -99,6 +99,9 @@ TEST_P(HarmlessCalls, EmptyTrackingEventsAreNotDestroyed) {
 }
 
 TEST_P(HarmlessCalls, ProcessMayEndWithClientsAtWork) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "what is at work when the process ends is not freed";
+#endif
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(leave_all_behind(GetParam()), ::testing::ExitedWithCode(0), "");
 }
