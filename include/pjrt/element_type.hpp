@@ -62,16 +62,16 @@ struct HostType {
 template <class T>
 inline constexpr ElementType element_type_of = ElementType::Invalid;
 
-#define PJRT_ELEMENT_TYPES(X)                                                                                        \
-  X(Pred, bool)                                                                                                      \
-  X(S1, int1)                                                                                                        \
-  X(S2, int2) X(S4, int4) X(S8, std::int8_t) X(S16, std::int16_t) X(S32, std::int32_t) X(S64, std::int64_t)          \
-      X(U1, uint1) X(U2, uint2) X(U4, uint4) X(U8, std::uint8_t) X(U16, std::uint16_t) X(U32, std::uint32_t)         \
-          X(U64, std::uint64_t) X(F16, float16) X(F32, float) X(F64, double) X(BF16, bfloat16) X(C64, complex64)     \
-              X(C128, complex128) X(F8E5M2, float8_e5m2) X(F8E4M3FN, float8_e4m3fn)                                  \
-                  X(F8E4M3B11FNUZ, float8_e4m3b11fnuz) X(F8E5M2FNUZ, float8_e5m2fnuz) X(F8E4M3FNUZ, float8_e4m3fnuz) \
-                      X(F8E4M3, float8_e4m3) X(F8E3M4, float8_e3m4) X(F8E8M0FNU, float8_e8m0fnu)                     \
-                          X(F4E2M1FN, float4_e2m1fn) X(F6E2M3FN, float6_e2m3fn) X(F6E3M2FN, float6_e3m2fn)
+// clang-format off
+#define PJRT_ELEMENT_TYPES(X) \
+  X(Pred, bool) X(S1, int1) X(S2, int2) X(S4, int4) X(S8, std::int8_t) X(S16, std::int16_t) \
+  X(S32, std::int32_t) X(S64, std::int64_t) X(U1, uint1) X(U2, uint2) X(U4, uint4) X(U8, std::uint8_t) \
+  X(U16, std::uint16_t) X(U32, std::uint32_t) X(U64, std::uint64_t) X(F16, float16) X(F32, float) \
+  X(F64, double) X(BF16, bfloat16) X(C64, complex64) X(C128, complex128) X(F8E5M2, float8_e5m2) \
+  X(F8E4M3FN, float8_e4m3fn) X(F8E4M3B11FNUZ, float8_e4m3b11fnuz) X(F8E5M2FNUZ, float8_e5m2fnuz) \
+  X(F8E4M3FNUZ, float8_e4m3fnuz) X(F8E4M3, float8_e4m3) X(F8E3M4, float8_e3m4) X(F8E8M0FNU, float8_e8m0fnu) \
+  X(F4E2M1FN, float4_e2m1fn) X(F6E2M3FN, float6_e2m3fn) X(F6E3M2FN, float6_e3m2fn)
+// clang-format on
 
 #define PJRT_HOST_TYPE(Name, Host)     \
   template <>                          \

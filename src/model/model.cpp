@@ -139,9 +139,9 @@ Result<CompileOptions> Model::compile_options(CompileOptions base) const {
     const auto counts = [](int replicas, int partitions) {
       return std::to_string(replicas) + " replica(s) of " + std::to_string(partitions) + " partition(s)";
     };
-    return std::unexpected(Error(ErrorCode::InvalidArgument,
-                                 "the model is for " + counts(replicas_, partitions_) + "; the compile options ask for " +
-                                     counts(base.num_replicas(), base.num_partitions())));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "the model is for " + counts(replicas_, partitions_) +
+                                                                 "; the compile options ask for " +
+                                                                 counts(base.num_replicas(), base.num_partitions())));
   }
   base.num_partitions(partitions_).num_replicas(replicas_);
   if (partitions_ > 1) base.use_spmd(true).use_shardy(uses_shardy_);

@@ -46,8 +46,8 @@ class PJRT_EXPORT Model {
   /// for a platform it was not made for.
   [[nodiscard]] Result<void> check_runnable(std::string_view platform) const;
 
-  /// `base` with what the model wants: its partitions and replicas, and which partitioner. InvalidArgument if `base` wants
-  /// other numbers of them than the model says.
+  /// `base` with what the model wants: its partitions and replicas, and which partitioner. InvalidArgument if `base`
+  /// wants other numbers of them than the model says.
   Result<CompileOptions> compile_options(CompileOptions base = {}) const;
 
  private:
