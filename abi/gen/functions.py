@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emit import banner, sized_structs, version_text
-from reader import OLDEST, Extension, ExtensionEntry, Function, Registry
+from reader import OLDEST, Extension, ExtensionEntry, Function, Registry, base_type
 
 HEAD = """
 #pragma once
@@ -50,6 +50,33 @@ inline constexpr int kNewestField = [] {
 """
 
 
+SUBJECT = """
+/// The handle that a function works on: its offset among the arguments, and its type. The offset is -1 for functions
+/// that work on none.
+struct Subject {
+  std::int16_t offset;
+  const char* handle;
+};
+template <class Args>
+inline constexpr Subject subject_of{-1, ""};
+"""
+
+
+def _subjects(registry: Registry) -> list[str]:
+    """The first argument of a function, if it is a handle that the caller gives."""
+    args = [f.args for f in registry.functions] + [en.args for e in registry.extensions for en in e.entries if en.args]
+    out = []
+    for name in args:
+        fields = [f for f in registry.structs[name].fields if f.name not in ("struct_size", "extension_start", "priv")]
+        first = fields[0] if fields else None
+        if first is None or first.direction == "out" or not first.type.endswith("*") or first.type.count("*") != 1:
+            continue
+        handle = base_type(first.type)
+        if handle in registry.handles and handle != "PJRT_Error":
+            out.append(f'template <>\ninline constexpr Subject subject_of<{name}>{{{first.offset}, "{handle}"}};\n')
+    return out
+
+
 def _newer(registry: Registry) -> list[str]:
     out = []
     for s in registry.structs.values():
@@ -83,6 +110,8 @@ def generate(registry: Registry) -> dict[str, str]:
     out += [f"template <>\ninline constexpr int extension_type_of<{e.struct}> = {e.type};\n" for e in registry.extensions if e.struct]
     out.append(NEWER)
     out += _newer(registry)
+    out.append(SUBJECT)
+    out += _subjects(registry)
     out.append("\n/// The functions of PJRT_Api.\nnamespace fn {\n\n")
     out += [_core(f) for f in registry.functions]
     out.append("\n/// The functions of the extensions.\n\n")

@@ -54,8 +54,10 @@ class PJRT_EXPORT Buffer {
   /// Wraps PJRT_Buffer_ElementType.
   ElementType type() const noexcept { return shape().type; }
   /// The logical sizes; the bounds for dimensions of dynamic size. Wraps PJRT_Buffer_Dimensions.
-  const Dimensions& dims() const noexcept { return shape().dims; }
-  const Shape& shape() const noexcept;
+  const Dimensions& dims() const& noexcept { return shape().dims; }
+  Dimensions dims() const&& { return shape().dims; }
+  const Shape& shape() const& noexcept;
+  Shape shape() const&& { return shape(); }
   /// The sizes that a buffer with dynamic dimensions really has; otherwise dims(). Wraps
   /// PJRT_Buffer_UnpaddedDimensions.
   Result<Dimensions> unpadded_dims() const;
@@ -66,14 +68,14 @@ class PJRT_EXPORT Buffer {
   /// Bytes in device memory, padding and metadata included. Wraps PJRT_Buffer_OnDeviceSizeInBytes.
   Result<std::size_t> on_device_size() const;
 
-  /// Wraps PJRT_Buffer_Device.
-  Device device() const;
+  /// The device whose memory it lies in. Wraps PJRT_Buffer_Device.
+  Result<Device> device() const;
   /// Wraps PJRT_Buffer_Memory.
   Result<Memory> memory() const;
   /// Whether the memory is that of the host's CPU. Wraps PJRT_Buffer_IsOnCpu.
   Result<bool> is_on_cpu() const;
-  /// The client it belongs to.
-  Client client() const;
+  /// The client it belongs to; the empty client for a buffer that was moved from.
+  Client client() const noexcept;
 
   /// Frees the device memory now, whoever else may look at the handle; external references keep it until they go. Twice
   /// is fine. Wraps PJRT_Buffer_Delete.
@@ -177,12 +179,25 @@ class DeviceSpan {
  public:
   DeviceSpan(ExternalReference reference, std::span<const T> elements)
       : reference_(std::move(reference)), elements_(elements) {}
-  std::span<const T> span() const noexcept { return elements_; }
-  operator std::span<const T>() const noexcept { return elements_; }
+  DeviceSpan(DeviceSpan&& other) noexcept
+      : reference_(std::move(other.reference_)), elements_(std::exchange(other.elements_, {})) {}
+  DeviceSpan& operator=(DeviceSpan&& other) noexcept {
+    reference_ = std::move(other.reference_);
+    elements_ = std::exchange(other.elements_, {});
+    return *this;
+  }
+
+  std::span<const T> span() const& noexcept { return elements_; }
+  std::span<const T> span() const&& = delete;
+  operator std::span<const T>() const& noexcept { return elements_; }
+  operator std::span<const T>() const&& = delete;
   std::size_t size() const noexcept { return elements_.size(); }
-  const T& operator[](std::size_t i) const noexcept { return elements_[i]; }
-  const T* begin() const noexcept { return elements_.data(); }
-  const T* end() const noexcept { return elements_.data() + elements_.size(); }
+  /// Element `i`; a zero if there is none. `span()` gives access without that check.
+  T operator[](std::size_t i) const noexcept { return i < elements_.size() ? elements_[i] : T{}; }
+  const T* begin() const& noexcept { return elements_.data(); }
+  const T* begin() const&& = delete;
+  const T* end() const& noexcept { return elements_.data() + elements_.size(); }
+  const T* end() const&& = delete;
 
  private:
   ExternalReference reference_;
@@ -216,7 +231,7 @@ class PJRT_EXPORT RawCopy {
   /// Gives up: the event becomes ready with this error.
   [[nodiscard]] Result<void> fail(const Error& error);
   /// Ready when the bytes are there or the copy has failed.
-  const Event& event() const noexcept { return event_; }
+  Event event() const noexcept { return event_; }
 
   /// For the library itself.
   struct Pending;

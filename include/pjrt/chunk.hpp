@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace pjrt {
@@ -25,12 +26,17 @@ class Chunk {
     return Chunk(std::vector<std::byte>(bytes.begin(), bytes.end()));
   }
 
-  Chunk(Chunk&&) noexcept = default;
-  Chunk& operator=(Chunk&&) noexcept = default;
+  Chunk(Chunk&& other) noexcept : owner_(std::move(other.owner_)), bytes_(std::exchange(other.bytes_, {})) {}
+  Chunk& operator=(Chunk&& other) noexcept {
+    owner_ = std::move(other.owner_);
+    bytes_ = std::exchange(other.bytes_, {});
+    return *this;
+  }
 
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const& noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const&& = delete;
   std::size_t size() const noexcept { return bytes_.size(); }
-  const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
+  std::shared_ptr<const void> owner() const noexcept { return owner_; }
 
  private:
   std::shared_ptr<const void> owner_;

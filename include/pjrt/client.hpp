@@ -113,9 +113,11 @@ class PJRT_EXPORT Client {
 
   Plugin plugin() const noexcept;
   /// "cpu", "cuda", "tpu". Wraps PJRT_Client_PlatformName.
-  const std::string& platform_name() const noexcept;
+  const std::string& platform_name() const& noexcept;
+  std::string platform_name() const&& { return platform_name(); }
   /// For people. Wraps PJRT_Client_PlatformVersion.
-  const std::string& platform_version() const noexcept;
+  const std::string& platform_version() const& noexcept;
+  std::string platform_version() const&& { return platform_version(); }
   /// Which process of a multi-process program this is. Wraps PJRT_Client_ProcessIndex.
   int process_index() const noexcept;
 
@@ -157,6 +159,10 @@ class PJRT_EXPORT Client {
 
   /// Copies an array to a device; the memory may go as soon as this returns. Wraps PJRT_Client_BufferFromHostBuffer.
   Result<Buffer> upload(const HostView& array, const UploadOptions& options = {}) const;
+  /// The same for an array with its owner.
+  Result<Buffer> upload(const HostBuffer& array, const UploadOptions& options = {}) const {
+    return upload(array.view(), options);
+  }
   /// A contiguous range of elements as a dense, row-major array. InvalidArgument if `dims` ask for another number of
   /// them.
   template <ElementRange R>
@@ -179,6 +185,8 @@ class PJRT_EXPORT Client {
   /// or more to an element), else copies. The memory must not change while the buffer lives; `keep_alive` is held as
   /// long as it is needed. `Buffer::unsafe_pointer` tells whether it was used in place.
   Result<Buffer> upload_view(const HostView& array, const ViewOptions& options) const;
+  /// The same for an array with its owner, which is held beside `keep_alive`.
+  Result<Buffer> upload_view(const HostBuffer& array, const ViewOptions& options = {}) const;
   /// The same for memory that executions may overwrite when the buffer is donated to them. InvalidArgument for a
   /// HostBuffer that borrows read-only memory.
   Result<Buffer> upload_mutable_view(const HostBuffer& array, const ViewOptions& options = {}) const;
@@ -263,8 +271,9 @@ class PJRT_EXPORT DmaMapping {
   DmaMapping(DmaMapping&& other) noexcept
       : client_(std::move(other.client_)), memory_(std::exchange(other.memory_, {})) {}
   DmaMapping& operator=(DmaMapping&& other) noexcept {
-    std::swap(client_, other.client_);
-    std::swap(memory_, other.memory_);
+    DmaMapping taken(std::move(other));  // what this one had goes now
+    std::swap(client_, taken.client_);
+    std::swap(memory_, taken.memory_);
     return *this;
   }
   ~DmaMapping();

@@ -26,8 +26,9 @@ class PJRT_EXPORT CopyToDeviceStream {
   CopyToDeviceStream(CopyToDeviceStream&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   CopyToDeviceStream& operator=(CopyToDeviceStream&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    CopyToDeviceStream taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_CopyToDeviceStream_Destroy.

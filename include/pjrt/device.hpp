@@ -53,8 +53,9 @@ class PJRT_EXPORT AsyncTrackingEvent {
   AsyncTrackingEvent(AsyncTrackingEvent&& other) noexcept
       : client_(std::move(other.client_)), raw_(std::exchange(other.raw_, nullptr)) {}
   AsyncTrackingEvent& operator=(AsyncTrackingEvent&& other) noexcept {
-    std::swap(client_, other.client_);
-    std::swap(raw_, other.raw_);
+    AsyncTrackingEvent taken(std::move(other));  // what this one had goes now
+    std::swap(client_, taken.client_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_AsyncTrackingEvent_Destroy, since 0.86.
@@ -91,9 +92,11 @@ class PJRT_EXPORT Device {
   /// Whether this process can address it. Wraps PJRT_Device_IsAddressable.
   bool is_addressable() const noexcept;
   /// The vendor's name: "cpu", "NVIDIA H100 80GB HBM3", "TPU v5 lite". Wraps PJRT_DeviceDescription_Kind.
-  const std::string& kind() const noexcept;
+  const std::string& kind() const& noexcept;
+  std::string kind() const&& { return kind(); }
   /// For people, short. Wraps PJRT_DeviceDescription_ToString.
-  const std::string& to_string() const noexcept;
+  const std::string& to_string() const& noexcept;
+  std::string to_string() const&& { return to_string(); }
 
   /// What is known of it without a client. Wraps PJRT_Device_GetDescription.
   DeviceDescription description() const noexcept;
@@ -122,6 +125,8 @@ class PJRT_EXPORT Device {
   abi::PJRT_Device* raw() const noexcept;
   friend bool operator==(const Device& a, const Device& b) noexcept { return a.record_ == b.record_; }
 
+  /// The empty handle: id -1, no memories; what can fail gives FailedPrecondition.
+  static Device none() noexcept;
   /// For the library itself.
   Device(detail::Ref<detail::ClientState> client, const detail::DeviceRecord* record) noexcept
       : client_(std::move(client)), record_(record) {}

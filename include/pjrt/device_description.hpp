@@ -33,11 +33,14 @@ class PJRT_EXPORT DeviceDescription {
   /// Wraps PJRT_DeviceDescription_ProcessIndex.
   int process_index() const noexcept;
   /// Wraps PJRT_DeviceDescription_Kind.
-  const std::string& kind() const noexcept;
+  const std::string& kind() const& noexcept;
+  std::string kind() const&& { return kind(); }
   /// For debugging, verbose. Wraps PJRT_DeviceDescription_DebugString.
-  const std::string& debug_string() const noexcept;
+  const std::string& debug_string() const& noexcept;
+  std::string debug_string() const&& { return debug_string(); }
   /// For people, short. Wraps PJRT_DeviceDescription_ToString.
-  const std::string& to_string() const noexcept;
+  const std::string& to_string() const& noexcept;
+  std::string to_string() const&& { return to_string(); }
   /// E.g. `coords` and `core_on_chip` of a TPU core. Wraps PJRT_DeviceDescription_Attributes.
   Result<NamedValues> attributes() const;
 

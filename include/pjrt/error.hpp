@@ -65,13 +65,17 @@ class PJRT_EXPORT Error {
   /// Never `Ok`. Wraps PJRT_Error_GetCode.
   ErrorCode code() const noexcept;
   /// Wraps PJRT_Error_Message.
-  std::string_view message() const noexcept;
+  std::string_view message() const& noexcept;
+  std::string message() const&& { return std::string(message()); }
   /// The C function that failed, e.g. "PJRT_Client_Compile"; empty when the library itself refused.
-  std::string_view function() const noexcept;
+  std::string_view function() const& noexcept;
+  std::string function() const&& { return std::string(function()); }
   /// Attachments from the plugin. Wraps PJRT_Error_ForEachPayload, since 0.99; empty on older plugins.
-  std::span<const ErrorPayload> payloads() const noexcept;
+  std::span<const ErrorPayload> payloads() const& noexcept;
+  std::span<const ErrorPayload> payloads() const&& = delete;
   /// What the library knows beside the message, one thought each.
-  std::span<const std::string> notes() const noexcept;
+  std::span<const std::string> notes() const& noexcept;
+  std::span<const std::string> notes() const&& = delete;
 
   /// This error with more said about it.
   Error with_note(std::string note) const&;

@@ -53,6 +53,16 @@ using CallbackExceptionHandler = void (*)(const char* where) noexcept;
 /// See CallbackExceptionHandler.
 PJRT_EXPORT CallbackExceptionHandler on_callback_exception(CallbackExceptionHandler handler) noexcept;
 
+/// Where a callback runs.
+enum class RunOn : int {
+  /// On a thread of the library, of which there are a few for the whole process, started at first use. The callback may
+  /// block and may call anything. Costs a change of threads, some microseconds.
+  Dispatcher,
+  /// On the thread that makes the event ready, often one of the plugin's. Cheapest, for callbacks that promise to be
+  /// brief: one that blocks stops the plugin's transfers (CPU) or waits for ever (CUDA).
+  PluginThread,
+};
+
 /// The completion of something asynchronous, and whether it failed.
 ///
 /// A cheap handle: copies mean the same event. All members may be used from several threads. An Event may outlive the
@@ -63,7 +73,8 @@ class PJRT_EXPORT Event {
   /// An event that is ready, with that outcome.
   static Event ready(Result<void> outcome = {});
 
-  /// Ready when all of them are; the first error by position.
+  /// Ready when all of them are; the first error by position. Events that are ready already cost nothing, so that adding
+  /// to an event in a loop builds no chain.
   static Event all(std::vector<Event> events);
 
   /// An event that the caller sets. Wraps PJRT_Event_Create, since 0.89.
@@ -81,18 +92,19 @@ class PJRT_EXPORT Event {
   /// The outcome of a ready event; FailedPrecondition if it is not ready. Wraps PJRT_Event_Error.
   [[nodiscard]] Result<void> outcome() const;
 
-  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later on a thread of the
-  /// plugin. It may block, start transfers and drop handles; exceptions it throws stop there (`on_callback_exception`).
-  /// The event may be dropped before. Wraps PJRT_Event_OnReady.
+  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later where `where` says. On
+  /// the default, a thread of the library, it may block, start transfers and drop handles; callbacks of one event may run
+  /// in any order and side by side. Exceptions that it throws stop there (`on_callback_exception`). The event may be
+  /// dropped before. Wraps PJRT_Event_OnReady.
   template <std::invocable<Result<void>> F>
-  [[nodiscard]] Result<void> on_ready(F callback) const {
+  [[nodiscard]] Result<void> on_ready(F callback, RunOn where = RunOn::Dispatcher) const {
     auto owned = std::make_unique<F>(std::move(callback));
     auto result = on_ready(
         [](void* user, Result<void> outcome) noexcept {
           const std::unique_ptr<F> f(static_cast<F*>(user));
           detail::run_guarded("an event callback", *f, std::move(outcome));
         },
-        owned.get());
+        owned.get(), where);
     if (result) (void)owned.release();
     return result;
   }
@@ -105,7 +117,7 @@ class PJRT_EXPORT Event {
   const detail::Ref<detail::EventState>& state() const noexcept { return state_; }
 
  private:
-  [[nodiscard]] Result<void> on_ready(void (*callback)(void*, Result<void>) noexcept, void* user) const;
+  [[nodiscard]] Result<void> on_ready(void (*callback)(void*, Result<void>) noexcept, void* user, RunOn where) const;
   detail::Ref<detail::EventState> state_;
 };
 
@@ -130,10 +142,11 @@ class PJRT_EXPORT EventSetter {
 
 namespace detail {
 
-/// Resumes a coroutine of any type when an event is ready: on the thread that made it ready, or without suspending.
+/// Resumes a coroutine of any type when an event is ready, or does not suspend it if it is.
 class EventAwaiter {
  public:
-  explicit EventAwaiter(Event event) noexcept : event_(std::move(event)) {}
+  explicit EventAwaiter(Event event, RunOn where = RunOn::Dispatcher) noexcept
+      : event_(std::move(event)), where_(where) {}
 
   bool await_ready() const noexcept { return event_.is_ready(); }
 
@@ -142,7 +155,7 @@ class EventAwaiter {
     auto meeting = std::make_shared<std::atomic<bool>>(false);
     const Result<void> registered = event_.on_ready([waiting, meeting](Result<void>) {
       if (meeting->exchange(true)) waiting.resume();
-    });
+    }, where_);
     return registered && !meeting->exchange(true);
   }
 
@@ -150,12 +163,19 @@ class EventAwaiter {
 
  private:
   Event event_;
+  RunOn where_;
 };
 
 }  // namespace detail
 
-/// `co_await event` gives Result<void> in any coroutine type. The coroutine goes on where the event became ready: often
-/// a thread of the plugin.
+/// `co_await on_plugin_thread(event)` resumes the coroutine on the thread that makes the event ready; see
+/// `RunOn::PluginThread`.
+inline detail::EventAwaiter on_plugin_thread(Event event) noexcept {
+  return detail::EventAwaiter(std::move(event), RunOn::PluginThread);
+}
+
+/// `co_await event` gives Result<void> in any coroutine type. A coroutine that has to wait is resumed on a thread of the
+/// library, where it may block.
 inline detail::EventAwaiter operator co_await(Event event) noexcept {
   return detail::EventAwaiter(std::move(event));
 }

@@ -28,6 +28,10 @@ struct PJRT_MultiSlice_Config;
 /// is given to, and kept until they are done.
 class PJRT_EXPORT ExecuteContext {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  ExecuteContext(const ExecuteContext&) noexcept = default;
+  ExecuteContext& operator=(const ExecuteContext&) noexcept = default;
+
   /// Wraps PJRT_ExecuteContext_Create and PJRT_ExecuteContext_Destroy.
   static Result<ExecuteContext> create(const Plugin& plugin);
 

@@ -28,7 +28,7 @@ class Future {
   }
   ~Future() { let_go(); }
 
-  const Event& event() const noexcept { return event_; }
+  Event event() const noexcept { return event_; }
   bool is_ready() const noexcept { return event_.is_ready(); }
 
   /// Waits and takes the value, or gives the error. FailedPrecondition the second time.
@@ -68,7 +68,7 @@ class Future {
   void let_go() noexcept {
     if (value_ == nullptr || event_.is_ready()) return;
     std::shared_ptr<T> value = std::move(value_);
-    if (!event_.on_ready([value](const Result<void>&) {})) (void)event_.await();
+    if (!event_.on_ready([value](const Result<void>&) {}, RunOn::PluginThread)) (void)event_.await();
   }
 
   Event event_;

@@ -28,11 +28,25 @@ concept ElementRange =
 
 /// An array in host memory that somebody else owns: address, element type, dimensions and byte strides.
 ///
-/// Sub-byte types have one element to a byte, in the low bits. A plain value; it does not keep the memory alive.
+/// Sub-byte types have one element to a byte, in the low bits. A plain value; it does not keep the memory alive, and so
+/// none can be made of a temporary range or HostBuffer. A view that was moved from is the empty view: no element of type
+/// Invalid.
 class PJRT_EXPORT HostView {
  public:
-  /// A dense row-major array of `shape` at `data`. The caller promises that it is there.
+  /// The empty view.
+  HostView() : shape_{ElementType::Invalid, {0}}, strides_{0} {}
+  /// A dense row-major array of `shape` at `data`. The caller promises that it is there. A shape that no array has
+  /// (negative or overflowing dimensions, a type without values) gives a view without elements, which whatever copies or
+  /// uploads it refuses; so does an address of null with a shape that has elements.
   HostView(const void* data, Shape shape);
+  HostView(const HostView&) = default;
+  HostView& operator=(const HostView&) = default;
+  HostView(HostView&& other) noexcept : HostView() { swap(other); }
+  HostView& operator=(HostView&& other) noexcept {
+    HostView taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
   /// Any strides, in bytes: zero (broadcast), negative and gapped ones too. InvalidArgument unless there is one for
   /// each dimension.
   static Result<HostView> strided(const void* data, Shape shape, Dimensions byte_strides);
@@ -42,6 +56,10 @@ class PJRT_EXPORT HostView {
     using T = std::ranges::range_value_t<R>;
     return checked(std::ranges::data(values), std::ranges::size(values), element_type_of<T>, std::move(dims));
   }
+  /// A temporary that owns its elements takes them with it.
+  template <ElementRange R>
+    requires(!std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R>)
+  static Result<HostView> of(R&& values, Dimensions dims) = delete;
 
   const void* data() const noexcept { return data_; }
   const Shape& shape() const noexcept { return shape_; }
@@ -60,7 +78,14 @@ class PJRT_EXPORT HostView {
 
  private:
   static Result<HostView> checked(const void* data, std::size_t count, ElementType type, Dimensions dims);
-  const void* data_;
+  void swap(HostView& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(shape_, other.shape_);
+    std::swap(strides_, other.strides_);
+    std::swap(count_, other.count_);
+    std::swap(dense_, other.dense_);
+  }
+  const void* data_ = nullptr;
   Shape shape_;
   Dimensions strides_;
   std::int64_t count_ = 0;
@@ -71,8 +96,22 @@ class PJRT_EXPORT HostView {
 ///
 /// Copies share the memory, as numpy views do; `clone` makes another. Memory that the library allocates is aligned to
 /// 64 bytes, so that zero-copy uploads can use it where it lies. Const members may be used from several threads.
+///
+/// Spans, views and bytes cannot be taken of a temporary HostBuffer. A HostBuffer that was moved from is empty: no
+/// element of type Invalid, no memory.
 class PJRT_EXPORT HostBuffer {
  public:
+  HostBuffer(const HostBuffer&) = default;
+  HostBuffer& operator=(const HostBuffer&) = default;
+  HostBuffer(HostBuffer&& other) noexcept
+      : view_(std::move(other.view_)), owner_(std::move(other.owner_)), mutable_(std::exchange(other.mutable_, false)) {}
+  HostBuffer& operator=(HostBuffer&& other) noexcept {
+    view_ = std::move(other.view_);
+    owner_ = std::move(other.owner_);
+    mutable_ = std::exchange(other.mutable_, false);
+    return *this;
+  }
+
   /// Uninitialized memory for a dense array. InvalidArgument for negative or overflowing dimensions and for types
   /// without values (token); ResourceExhausted if there is not that much memory.
   static Result<HostBuffer> allocate(Shape shape);
@@ -80,6 +119,7 @@ class PJRT_EXPORT HostBuffer {
   static Result<HostBuffer> zeros(Shape shape);
   /// A dense copy of any view.
   static Result<HostBuffer> copy_of(const HostView& view);
+  static Result<HostBuffer> copy_of(const HostBuffer& array) { return copy_of(array.view()); }
   /// A dense copy of a range's elements. InvalidArgument if `dims` ask for another number of them.
   template <ElementRange R>
   static Result<HostBuffer> copy_of(const R& values, Dimensions dims) {
@@ -113,32 +153,42 @@ class PJRT_EXPORT HostBuffer {
   /// The bytes of such a file.
   std::vector<std::byte> to_npy() const;
 
-  const Shape& shape() const noexcept { return view_.shape(); }
+  const Shape& shape() const& noexcept { return view_.shape(); }
+  Shape shape() const&& { return view_.shape(); }
   ElementType type() const noexcept { return view_.type(); }
-  const Dimensions& dims() const noexcept { return view_.dims(); }
+  const Dimensions& dims() const& noexcept { return view_.dims(); }
+  Dimensions dims() const&& { return view_.dims(); }
   std::int64_t element_count() const noexcept { return view_.element_count(); }
-  const HostView& view() const noexcept { return view_; }
-  operator const HostView&() const noexcept { return view_; }
-  const std::shared_ptr<const void>& owner() const noexcept { return owner_; }
+  const HostView& view() const& noexcept { return view_; }
+  const HostView& view() const&& = delete;
+  operator const HostView&() const& noexcept { return view_; }
+  operator const HostView&() const&& = delete;
+  std::shared_ptr<const void> owner() const noexcept { return owner_; }
   /// Whether the memory may be written through this handle.
   bool is_mutable() const noexcept { return mutable_; }
 
   /// The elements in row-major order. InvalidArgument if T is not the element type or the array is not dense.
   template <HostElement T>
-  Result<std::span<const T>> span() const {
+  Result<std::span<const T>> span() const& {
     if (auto ok = check_access(element_type_of<T>, false); !ok) return std::unexpected(std::move(ok).error());
     return std::span<const T>(static_cast<const T*>(view_.data()), static_cast<std::size_t>(element_count()));
   }
+  template <HostElement T>
+  Result<std::span<const T>> span() const&& = delete;
   /// The same, writable; FailedPrecondition for borrowed memory.
   template <HostElement T>
-  Result<std::span<T>> mutable_span() {
+  Result<std::span<T>> mutable_span() && = delete;
+  template <HostElement T>
+  Result<std::span<T>> mutable_span() & {
     if (auto ok = check_access(element_type_of<T>, true); !ok) return std::unexpected(std::move(ok).error());
     return std::span<T>(static_cast<T*>(const_cast<void*>(view_.data())), static_cast<std::size_t>(element_count()));
   }
   /// The bytes of a dense array; empty for any other.
-  std::span<const std::byte> bytes() const noexcept { return view_.bytes(); }
+  std::span<const std::byte> bytes() const& noexcept { return view_.bytes(); }
+  std::span<const std::byte> bytes() const&& = delete;
   /// The bytes of a dense array that may be written; empty for any other.
-  std::span<std::byte> mutable_bytes() noexcept;
+  std::span<std::byte> mutable_bytes() & noexcept;
+  std::span<std::byte> mutable_bytes() && = delete;
 
   /// The element at an index; OutOfRange outside, InvalidArgument for another type or number of indices.
   template <HostElement T>
@@ -204,13 +254,18 @@ class TypedHostBuffer {
     return TypedHostBuffer(*std::move(buffer));
   }
 
-  const HostBuffer& untyped() const noexcept { return buffer_; }
-  operator const HostBuffer&() const noexcept { return buffer_; }
-  const Dimensions& dims() const noexcept { return buffer_.dims(); }
-  std::span<const T> span() const noexcept {
+  const HostBuffer& untyped() const& noexcept { return buffer_; }
+  HostBuffer untyped() && noexcept { return std::move(buffer_); }
+  operator const HostBuffer&() const& noexcept { return buffer_; }
+  operator HostBuffer() && noexcept { return std::move(buffer_); }
+  const Dimensions& dims() const& noexcept { return buffer_.dims(); }
+  Dimensions dims() const&& { return buffer_.dims(); }
+  std::span<const T> span() const& noexcept {
     return {static_cast<const T*>(buffer_.view().data()), static_cast<std::size_t>(buffer_.element_count())};
   }
-  const T& operator[](std::size_t i) const noexcept { return span()[i]; }
+  std::span<const T> span() const&& = delete;
+  /// Element `i`; a zero if there is none. `span()` gives access without that check.
+  T operator[](std::size_t i) const noexcept { return i < span().size() ? span()[i] : T{}; }
 
  private:
   explicit TypedHostBuffer(HostBuffer buffer) : buffer_(std::move(buffer)) {}

@@ -28,8 +28,10 @@ class PJRT_EXPORT Layout {
   /// kept as `suffix`.
   static Result<Layout> parse(std::string_view text);
 
-  std::span<const std::int64_t> minor_to_major() const noexcept { return minor_to_major_; }
-  std::span<const std::vector<std::int64_t>> tiles() const noexcept { return tiles_; }
+  std::span<const std::int64_t> minor_to_major() const& noexcept { return minor_to_major_; }
+  std::span<const std::int64_t> minor_to_major() const&& = delete;
+  std::span<const std::vector<std::int64_t>> tiles() const& noexcept { return tiles_; }
+  std::span<const std::vector<std::int64_t>> tiles() const&& = delete;
   /// Parts of a parsed text that are neither order nor tiles, as they stood: "E(4)".
   const std::string& suffix() const noexcept { return suffix_; }
   std::size_t rank() const noexcept { return minor_to_major_.size(); }

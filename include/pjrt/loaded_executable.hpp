@@ -49,10 +49,15 @@ struct Parameter {
 };
 
 /// An argument of an execution: a buffer, and whether to keep it although the program would take its memory.
+///
+/// It borrows the buffer, which must live until the call that takes the argument returns; so none can be made of a
+/// temporary and stored.
 class Argument {
  public:
   Argument(const Buffer& buffer) noexcept : state_(buffer.state().get()) {}
+  Argument(const Buffer&&) = delete;
   Argument(const Buffer& buffer, bool keep) noexcept : state_(buffer.state().get()), keep_(keep) {}
+  Argument(const Buffer&&, bool) = delete;
   detail::BufferState* state() const noexcept { return state_; }
   bool kept() const noexcept { return keep_; }
 
@@ -65,6 +70,8 @@ class Argument {
 inline Argument keep(const Buffer& buffer) noexcept {
   return {buffer, true};
 }
+/// A temporary cannot be kept.
+Argument keep(const Buffer&&) = delete;
 
 /// The arrays an execution gives on one device.
 class PJRT_EXPORT Outputs {
@@ -75,8 +82,10 @@ class PJRT_EXPORT Outputs {
 
   std::size_t size() const noexcept { return buffers_.size(); }
   bool empty() const noexcept { return buffers_.empty(); }
-  Buffer& operator[](std::size_t i) noexcept { return buffers_[i]; }
-  const Buffer& operator[](std::size_t i) const noexcept { return buffers_[i]; }
+  /// Output `i`; an empty buffer, whose members answer FailedPrecondition, if there is none.
+  Buffer& operator[](std::size_t i) & noexcept { return i < buffers_.size() ? buffers_[i] : none(); }
+  const Buffer& operator[](std::size_t i) const& noexcept { return i < buffers_.size() ? buffers_[i] : none(); }
+  Buffer operator[](std::size_t i) && noexcept { return std::move(i < buffers_.size() ? buffers_[i] : none()); }
   std::vector<Buffer>::iterator begin() noexcept { return buffers_.begin(); }
   std::vector<Buffer>::iterator end() noexcept { return buffers_.end(); }
   std::vector<Buffer>::const_iterator begin() const noexcept { return buffers_.begin(); }
@@ -96,12 +105,15 @@ class PJRT_EXPORT Outputs {
 
   /// Ready when the device is done. There if it was asked for (`ExecuteOptions::completion_events`) or there are no
   /// outputs.
-  const std::optional<Event>& completion() const noexcept { return completion_; }
+  const std::optional<Event>& completion() const& noexcept { return completion_; }
+  std::optional<Event> completion() && noexcept { return std::move(completion_); }
 
   /// Waits until every output, and the completion event if there is one, is ready; the first error.
   [[nodiscard]] Result<void> await() const;
 
  private:
+  /// An empty buffer of this thread's.
+  static Buffer& none() noexcept;
   Error wrong_number(std::size_t wanted) const;
   std::vector<Buffer> buffers_;
   std::optional<Event> completion_;
@@ -117,15 +129,18 @@ class PJRT_EXPORT LoadedExecutable {
   LoadedExecutable& operator=(LoadedExecutable&&) noexcept = default;
 
   /// The program apart from its devices; keeps this one alive. Wraps PJRT_LoadedExecutable_GetExecutable.
-  Executable executable() const noexcept;
+  Executable executable() const;
   Client client() const noexcept;
-  const std::string& name() const noexcept;
+  const std::string& name() const& noexcept;
+  std::string name() const&& { return name(); }
 
   /// Its parameters as each device has them; read from the optimized program, the first time it is needed.
   /// Unimplemented if the plugin does not tell.
-  Result<std::span<const Parameter>> parameters() const;
+  Result<std::span<const Parameter>> parameters() const&;
+  Result<std::span<const Parameter>> parameters() const&& = delete;
   /// Its outputs as each device has them.
-  std::span<const Shape> output_shapes() const noexcept;
+  std::span<const Shape> output_shapes() const& noexcept;
+  std::span<const Shape> output_shapes() const&& = delete;
 
   /// The devices of this process that run it. Wraps PJRT_LoadedExecutable_AddressableDevices.
   Devices addressable_devices() const noexcept;
@@ -150,7 +165,7 @@ class PJRT_EXPORT LoadedExecutable {
   template <class... Args>
     requires(std::convertible_to<const Args&, Argument> && ...)
   Result<Outputs> operator()(const Args&... args) const {
-    const std::array<Argument, sizeof...(Args)> list{Argument(args)...};
+    const std::array<Argument, sizeof...(Args)> list{Argument(args)...};  // the arguments live as long as the call
     return execute(std::span<const Argument>(list));
   }
   /// The same with options and any number of arguments.

@@ -36,19 +36,24 @@ class PJRT_EXPORT Memory {
   /// Unique within the client. Wraps PJRT_Memory_Id.
   int id() const noexcept;
   /// What sort of memory: "device". Wraps PJRT_Memory_Kind.
-  const std::string& kind() const noexcept;
+  const std::string& kind() const& noexcept;
+  std::string kind() const&& { return kind(); }
   /// The kind as a number. Wraps PJRT_Memory_Kind_Id.
   int kind_id() const noexcept;
   /// For debugging, verbose. Wraps PJRT_Memory_DebugString.
-  const std::string& debug_string() const noexcept;
+  const std::string& debug_string() const& noexcept;
+  std::string debug_string() const&& { return debug_string(); }
   /// For people, short. Wraps PJRT_Memory_ToString.
-  const std::string& to_string() const noexcept;
+  const std::string& to_string() const& noexcept;
+  std::string to_string() const&& { return to_string(); }
   /// The devices that can address it. Wraps PJRT_Memory_AddressableByDevices.
   std::vector<Device> devices() const;
 
   abi::PJRT_Memory* raw() const noexcept;
   friend bool operator==(const Memory& a, const Memory& b) noexcept { return a.record_ == b.record_; }
 
+  /// The empty handle: id -1, no devices.
+  static Memory none() noexcept;
   /// For the library itself.
   Memory(detail::Ref<detail::ClientState> client, const detail::MemoryRecord* record) noexcept
       : client_(std::move(client)), record_(record) {}

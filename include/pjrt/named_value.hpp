@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,13 +66,19 @@ class NamedValues {
   NamedValues(std::vector<NamedValue> values) : values_(std::move(values)) {}
 
   /// The last value of that name, or null.
-  PJRT_EXPORT const Value* find(std::string_view name) const noexcept;
+  PJRT_EXPORT const Value* find(std::string_view name) const& noexcept;
+  std::optional<Value> find(std::string_view name) const&& {
+    const Value* value = find(name);
+    return value != nullptr ? std::optional<Value>(*value) : std::nullopt;
+  }
 
   /// Puts one more at the end.
   void add(std::string name, Value value) { values_.push_back({std::move(name), std::move(value)}); }
   std::size_t size() const noexcept { return values_.size(); }
   bool empty() const noexcept { return values_.empty(); }
-  const NamedValue& operator[](std::size_t i) const noexcept { return values_[i]; }
+  /// Value `i` in the order given; an empty one without a name if there is none.
+  PJRT_EXPORT const NamedValue& operator[](std::size_t i) const& noexcept;
+  NamedValue operator[](std::size_t i) const&& { return (*this)[i]; }
   std::vector<NamedValue>::const_iterator begin() const noexcept { return values_.begin(); }
   std::vector<NamedValue>::const_iterator end() const noexcept { return values_.end(); }
 

@@ -22,8 +22,10 @@ class PJRT_EXPORT PreparedExecution {
   /// argument that has not been replaced since.
   [[nodiscard]] Result<void> run();
 
-  /// An output of the last run: valid until the next, unless taken.
-  const Buffer& output(std::size_t i) const noexcept;
+  /// An output of the last run: valid until the next, unless taken. An empty buffer, whose members answer
+  /// FailedPrecondition, before the first run and if there is no output `i`.
+  const Buffer& output(std::size_t i) const& noexcept;
+  const Buffer& output(std::size_t i) const&& = delete;
   std::size_t num_outputs() const noexcept;
   /// Takes an output of the last run out.
   Result<Buffer> take_output(std::size_t i);

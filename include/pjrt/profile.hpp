@@ -48,7 +48,8 @@ class PJRT_EXPORT Profile {
   /// Reads a serialized XSpace.
   static Result<Profile> parse(std::span<const std::byte> xspace);
 
-  const std::vector<ProfilePlane>& planes() const noexcept { return planes_; }
+  const std::vector<ProfilePlane>& planes() const& noexcept { return planes_; }
+  std::vector<ProfilePlane> planes() && noexcept { return std::move(planes_); }
   /// What went wrong while it was taken, in the profiler's words.
   const std::vector<std::string>& errors() const noexcept { return errors_; }
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }

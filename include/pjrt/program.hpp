@@ -30,8 +30,11 @@ class PJRT_EXPORT Program {
   /// Reads a file: MLIR text or bytecode by what it begins with, a serialized HloModuleProto otherwise.
   static Result<Program> load(const std::filesystem::path& path);
 
-  const std::string& format() const noexcept { return format_; }
-  std::string_view code() const noexcept { return *code_; }
+  const std::string& format() const& noexcept { return format_; }
+  std::string format() const&& { return format_; }
+  /// Empty for a program that was moved from.
+  std::string_view code() const& noexcept { return code_ != nullptr ? std::string_view(*code_) : std::string_view(); }
+  std::string_view code() const&& = delete;
 
   /// The StableHLO version that a portable artifact is stamped with: "1.15.0". A hint, not a gate: newer plugins read
   /// older artifacts, and older plugins often newer ones.

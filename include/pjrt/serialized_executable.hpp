@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pjrt/error.hpp"
@@ -19,6 +20,23 @@ namespace pjrt {
 /// alone are not safe to load. `Client::deserialize` compares the header with its own plugin first.
 class PJRT_EXPORT SerializedExecutable {
  public:
+  SerializedExecutable(const SerializedExecutable&) = default;
+  SerializedExecutable& operator=(const SerializedExecutable&) = default;
+  /// What was moved from has no bytes.
+  SerializedExecutable(SerializedExecutable&& other) noexcept
+      : origin_(std::move(other.origin_)),
+        bytes_(std::move(other.bytes_)),
+        payload_begin_(std::exchange(other.payload_begin_, 0)) {
+    other.bytes_.clear();
+  }
+  SerializedExecutable& operator=(SerializedExecutable&& other) noexcept {
+    SerializedExecutable taken(std::move(other));
+    std::swap(origin_, taken.origin_);
+    bytes_.swap(taken.bytes_);
+    std::swap(payload_begin_, taken.payload_begin_);
+    return *this;
+  }
+
   /// Who wrote an executable.
   struct Origin {
     /// "cpu", "tpu": the plugin's own name for its platform.
@@ -38,11 +56,14 @@ class PJRT_EXPORT SerializedExecutable {
   /// The same from a file.
   static Result<SerializedExecutable> load(const std::filesystem::path& path);
 
-  const Origin& origin() const noexcept { return origin_; }
+  const Origin& origin() const& noexcept { return origin_; }
+  Origin origin() const&& { return origin_; }
   /// What the plugin wrote.
-  std::span<const std::byte> payload() const noexcept;
+  std::span<const std::byte> payload() const& noexcept;
+  std::span<const std::byte> payload() const&& = delete;
   /// Header and payload.
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const& noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const&& = delete;
   /// Writes header and payload to a file, whole or not at all.
   [[nodiscard]] Result<void> save(const std::filesystem::path& path) const;
 

@@ -41,7 +41,8 @@ class Dimensions {
   bool empty() const noexcept { return size_ == 0; }
   std::int64_t* data() noexcept { return heap_ ? heap_.get() : inline_; }
   const std::int64_t* data() const noexcept { return heap_ ? heap_.get() : inline_; }
-  std::int64_t operator[](std::size_t i) const noexcept { return data()[i]; }
+  /// The size of dimension `i`; 0 if there is none.
+  std::int64_t operator[](std::size_t i) const noexcept { return i < size_ ? data()[i] : 0; }
   const std::int64_t* begin() const noexcept { return data(); }
   const std::int64_t* end() const noexcept { return data() + size_; }
   operator std::span<const std::int64_t>() const noexcept { return {data(), size_}; }

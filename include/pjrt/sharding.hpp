@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pjrt/error.hpp"
@@ -17,6 +18,18 @@ namespace pjrt {
 /// in equal tiles. The last tile of a dimension that does not divide evenly is padded.
 class PJRT_EXPORT Sharding {
  public:
+  /// Replicated: every partition has the whole array.
+  Sharding() = default;
+  Sharding(const Sharding&) = default;
+  Sharding& operator=(const Sharding&) = default;
+  /// What was moved from is replicated.
+  Sharding(Sharding&& other) noexcept : Sharding() { swap(other); }
+  Sharding& operator=(Sharding&& other) noexcept {
+    Sharding taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+
   /// Every partition has the whole array.
   static Sharding replicated();
   /// Only one partition has it.
@@ -45,6 +58,12 @@ class PJRT_EXPORT Sharding {
   friend PJRT_EXPORT std::string to_string(const Sharding& sharding);
 
  private:
+  void swap(Sharding& other) noexcept {
+    std::swap(kind_, other.kind_);
+    std::swap(rank_, other.rank_);
+    tiles_.swap(other.tiles_);
+    partitions_.swap(other.partitions_);
+  }
   enum class Kind { Replicated, Maximal, Tiled };
   Kind kind_ = Kind::Replicated;
   std::size_t rank_ = 0;

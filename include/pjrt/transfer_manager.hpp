@@ -58,7 +58,8 @@ class PJRT_EXPORT TransferManager {
   /// Wraps PJRT_AsyncHostToDeviceTransferManager_Device, since 0.62.
   Result<Device> device() const;
   /// The shapes it was made with.
-  std::span<const ShapeSpec> specs() const noexcept;
+  std::span<const ShapeSpec> specs() const& noexcept;
+  std::span<const ShapeSpec> specs() const&& = delete;
 
   /// Takes a buffer out, full or not. FailedPrecondition the second time. Wraps
   /// PJRT_AsyncHostToDeviceTransferManager_RetrieveBuffer, since 0.62.
@@ -88,11 +89,14 @@ class PJRT_EXPORT TransferManager {
   [[nodiscard]] Result<void> add_metadata(std::span<const std::pair<std::string, std::string>> metadata);
 
   /// One buffer, filled with bytes. Must not outlive the manager.
-  RawTransfer raw(std::size_t index) noexcept;
+  RawTransfer raw(std::size_t index) & noexcept;
+  RawTransfer raw(std::size_t index) && = delete;
   /// One buffer, filled with elements. InvalidArgument if T is not its element type, Unimplemented if it is not known
   /// to lie row-major on the device. Must not outlive the manager.
   template <HostElement T>
-  Result<TypedTransfer<T>> typed(std::size_t index);
+  Result<TypedTransfer<T>> typed(std::size_t index) &;
+  template <HostElement T>
+  Result<TypedTransfer<T>> typed(std::size_t index) && = delete;
 
   /// For the library itself.
   struct State;
@@ -153,12 +157,12 @@ class TypedTransfer {
   std::size_t index_;
 };
 
-inline RawTransfer TransferManager::raw(std::size_t index) noexcept {
+inline RawTransfer TransferManager::raw(std::size_t index) & noexcept {
   return {*this, index};
 }
 
 template <HostElement T>
-Result<TypedTransfer<T>> TransferManager::typed(std::size_t index) {
+Result<TypedTransfer<T>> TransferManager::typed(std::size_t index) & {
   if (auto ok = check_typed(index, element_type_of<T>); !ok) return std::unexpected(std::move(ok).error());
   return TypedTransfer<T>(*this, index);
 }

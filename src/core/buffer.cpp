@@ -8,6 +8,7 @@
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 
@@ -57,7 +58,7 @@ Result<void> check_live(const BufferState& state) {
 
 Result<BufferState*> live(const Buffer& buffer) {
   BufferState* state = buffer.state().get();
-  if (state == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from"));
+  if (state == nullptr) return std::unexpected(moved_from("buffer"));
   PJRT_CHECK(check_live(*state));
   return state;
 }
@@ -88,7 +89,7 @@ Result<std::optional<MemoryLayout>> layout_of(BufferState& state) {
 
 }  // namespace detail
 
-const Shape& Buffer::shape() const noexcept {
+const Shape& Buffer::shape() const& noexcept {
   static const Shape nothing;
   return state_ ? state_->shape : nothing;
 }
@@ -97,8 +98,8 @@ abi::PJRT_Buffer* Buffer::raw() const noexcept {
   return state_ ? state_->raw : nullptr;
 }
 
-Client Buffer::client() const {
-  return Client(state_->client);
+Client Buffer::client() const noexcept {
+  return Client(state_ ? state_->client : detail::no_client());
 }
 
 Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) {
@@ -138,14 +139,13 @@ Result<std::size_t> Buffer::on_device_size() const {
   return args.on_device_size_in_bytes;
 }
 
-Device Buffer::device() const {
+Result<Device> Buffer::device() const {
+  if (!state_) return std::unexpected(detail::moved_from("buffer"));
   detail::ClientState& client = *state_->client;
-  const detail::DeviceRecord* record = state_->device;
-  if (record == nullptr) {
-    const auto args = detail::call<fn::PJRT_Buffer_Device>(*client.plugin, {.buffer = state_->raw});
-    if (args) record = detail::find_device(client, args->device).value_or(nullptr);
-  }
-  return {state_->client, record != nullptr ? record : client.devices.front()};
+  if (state_->device != nullptr) return Device(state_->client, state_->device);
+  PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_Device>(*client.plugin, {.buffer = state_->raw}));
+  PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(client, args.device));
+  return Device(state_->client, record);
 }
 
 Result<Memory> Buffer::memory() const {
@@ -198,7 +198,7 @@ namespace {
 /// Checks what plugins do not look at before they copy.
 Result<detail::BufferState*> check_copy(const Buffer& buffer, const detail::Ref<detail::ClientState>& to) {
   PJRT_TRY(detail::BufferState * b, detail::live(buffer));
-  if (!to) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination was moved from"));
+  if (!to) return std::unexpected(detail::moved_from("destination"));
   if (to->plugin != b->client->plugin) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "the buffer belongs to plugin " + Plugin(b->client->plugin).description() +

@@ -152,9 +152,10 @@ Result<void> AliasFulfillment::fail(const Error& error) {
 }
 
 AliasFulfillment& AliasFulfillment::operator=(AliasFulfillment&& other) noexcept {
-  std::swap(alias_, other.alias_);
-  std::swap(memory_, other.memory_);
-  std::swap(raw_, other.raw_);
+  AliasFulfillment taken(std::move(other));  // what this one had goes now
+  std::swap(alias_, taken.alias_);
+  std::swap(memory_, taken.memory_);
+  std::swap(raw_, taken.raw_);
   return *this;
 }
 

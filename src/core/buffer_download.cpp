@@ -8,6 +8,7 @@
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
 
@@ -105,7 +106,7 @@ Result<void> download(detail::BufferState& b, const Plan& plan, std::span<std::b
 }
 
 std::unexpected<Error> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the buffer was moved from"));
+  return std::unexpected(detail::moved_from("buffer"));
 }
 
 }  // namespace
@@ -190,19 +191,21 @@ RawCopy::RawCopy(Event event, std::unique_ptr<Pending> pending) noexcept
     : event_(std::move(event)), pending_(std::move(pending)) {}
 RawCopy::RawCopy(RawCopy&&) noexcept = default;
 RawCopy& RawCopy::operator=(RawCopy&& other) noexcept {
-  std::swap(event_, other.event_);
-  std::swap(pending_, other.pending_);
+  RawCopy taken(std::move(other));  // what this one had goes now
+  std::swap(event_, taken.event_);
+  std::swap(pending_, taken.pending_);
   return *this;
 }
 
 RawCopy::~RawCopy() {
   if (pending_ == nullptr) return;
-  const Error abandoned(ErrorCode::Cancelled, "the raw copy was dropped before it was told where to");
+  const Error abandoned(ErrorCode::Cancelled, "the raw copy was destroyed before its destination was provided");
   tell(nullptr, &abandoned);
 }
 
 void RawCopy::tell(void* out, const Error* error) noexcept {
   const std::unique_ptr<Pending> pending = std::move(pending_);
+  if (pending->buffer->plugin().lost_by_fork.load()) return;
   abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args args{};
   args.struct_size = abi::struct_size<abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args>;
   args.callback_data = pending->callback_data;
@@ -219,7 +222,7 @@ void RawCopy::tell(void* out, const Error* error) noexcept {
 
 Result<void> RawCopy::provide(std::span<std::byte> out) {
   if (pending_ == nullptr)
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
   if (static_cast<std::int64_t>(out.size()) != pending_->size) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the raw copy is of " + std::to_string(pending_->size) +
                                                                  " bytes, the destination has " +
@@ -231,7 +234,7 @@ Result<void> RawCopy::provide(std::span<std::byte> out) {
 
 Result<void> RawCopy::fail(const Error& error) {
   if (pending_ == nullptr)
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw copy has been told its destination already"));
+    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
   tell(nullptr, &error);
   return {};
 }

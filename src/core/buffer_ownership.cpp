@@ -5,6 +5,7 @@
 #include "core/buffer_state.hpp"
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
 
@@ -25,7 +26,7 @@ Result<ExternalReference> Buffer::external_reference() const {
 }
 
 Result<void*> ExternalReference::device_pointer() const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the external reference was moved from"));
+  if (!state_) return std::unexpected(detail::moved_from("external reference"));
   const std::lock_guard lock(state_->references_mutex);
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Buffer_OpaqueDeviceMemoryDataPointer>(state_->plugin(), {.buffer = state_->raw}));
@@ -88,7 +89,8 @@ struct ControlDependency::Pending {
 ControlDependency::ControlDependency(std::unique_ptr<Pending> pending) noexcept : pending_(std::move(pending)) {}
 ControlDependency::ControlDependency(ControlDependency&&) noexcept = default;
 ControlDependency& ControlDependency::operator=(ControlDependency&& other) noexcept {
-  std::swap(pending_, other.pending_);
+  ControlDependency taken(std::move(other));  // what this one had goes now
+  std::swap(pending_, taken.pending_);
   return *this;
 }
 
@@ -99,6 +101,7 @@ ControlDependency::~ControlDependency() {
 
 void ControlDependency::tell(const Result<void>& outcome) noexcept {
   const std::unique_ptr<Pending> pending = std::move(pending_);
+  if (pending->client->plugin->lost_by_fork.load()) return;
   abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args args{};
   args.struct_size = abi::struct_size<abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args>;
   args.callback_data = pending->callback_data;

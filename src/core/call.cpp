@@ -11,6 +11,8 @@
 namespace pjrt::detail {
 namespace {
 
+constexpr const char* kEmptyHandle = "the handle is empty: what it was taken from was moved from, or it never was one";
+
 std::string version_note(const PluginState& plugin) {
   return "plugin " + Plugin(&plugin).description() + " has " + to_string(plugin.version);
 }
@@ -97,7 +99,23 @@ Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noe
       .with_function(function);
 }
 
+Error empty_subject(const abi::Subject& subject, std::string_view function) {
+  std::string what(subject.handle);
+  what = what.substr(what.find('_') + 1);
+  return Error(ErrorCode::FailedPrecondition, "the " + what + " is empty: it was moved from, or never was one")
+      .with_function(function);
+}
+
+Error used_after_fork(const PluginState& plugin, std::string_view function) {
+  return Error(ErrorCode::FailedPrecondition,
+               "plugin " + Plugin(&plugin).description() +
+                   " was started before fork(), and its threads do not exist in this child process")
+      .with_note("create the client in the child, or let the child exec")
+      .with_function(function);
+}
+
 Error absent_function(const PluginState& plugin, const abi::CoreFunction& function) {
+  if (&plugin == &no_plugin()) return Error(ErrorCode::FailedPrecondition, kEmptyHandle).with_function(function.name);
   const Version needed{0, function.since_minor};
   std::string message(function.name);
   if (plugin.version < needed) {
@@ -110,6 +128,7 @@ Error absent_function(const PluginState& plugin, const abi::CoreFunction& functi
 
 Error absent_function(const PluginState& plugin, int extension, const abi::ExtensionEntry& entry) {
   const std::string name = entry.function != nullptr ? entry.function : entry.field;
+  if (&plugin == &no_plugin()) return Error(ErrorCode::FailedPrecondition, kEmptyHandle).with_function(name);
   const std::string_view extension_name = abi::enumerator_name(static_cast<abi::PJRT_Extension_Type>(extension));
   return Error(ErrorCode::Unimplemented, name + " is not offered by the " + std::string(extension_name) +
                                              " extension of plugin " + Plugin(&plugin).description())

@@ -23,6 +23,48 @@ Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_
 Error absent_function(const PluginState& plugin, const abi::CoreFunction& function);
 Error absent_function(const PluginState& plugin, int extension, const abi::ExtensionEntry& entry);
 
+/// "the client is empty: it was moved from": the handle that a function should work on is null.
+Error empty_subject(const abi::Subject& subject, std::string_view function);
+
+/// FailedPrecondition, naming fork: the plugin belongs to the parent process.
+Error used_after_fork(const PluginState& plugin, std::string_view function);
+
+/// Whether a function makes a plugin start threads or take locks that do not survive a fork.
+template <class F>
+inline constexpr bool kStartsPlugin = false;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_Client_Create> = true;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_Compile> = true;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_TopologyDescription_Create> = true;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_TopologyDescription_Deserialize> = true;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_Event_Create> = true;
+template <>
+inline constexpr bool kStartsPlugin<abi::fn::PJRT_ExecuteContext_Create> = true;
+
+/// What is checked before every call: the function is there, the process is the one that started the plugin, and the
+/// handle that the function works on is not empty.
+template <class F, class Function, class MakeAbsent>
+Result<void> check_call(const PluginState& plugin, const typename F::Args& args, Function function,
+                        std::string_view name, MakeAbsent&& absent) {
+  if (function == nullptr) [[unlikely]]
+    return std::unexpected(absent());
+  if (plugin.lost_by_fork.load(std::memory_order_relaxed)) [[unlikely]]
+    return std::unexpected(used_after_fork(plugin, name));
+  constexpr abi::Subject subject = abi::subject_of<typename F::Args>;
+  if constexpr (subject.offset >= 0) {
+    const void* handle = nullptr;
+    std::memcpy(&handle, reinterpret_cast<const std::byte*>(&args) + subject.offset, sizeof handle);
+    if (handle == nullptr) [[unlikely]]
+      return std::unexpected(empty_subject(subject, name));
+  }
+  if constexpr (kStartsPlugin<F>) plugin.started.store(true, std::memory_order_relaxed);
+  return {};
+}
+
 /// Refuses a field that the caller set and the plugin is too old to read.
 Result<void> refuse_newer_fields(const PluginState& plugin, const void* args, std::span<const abi::NewerField> fields,
                                  std::string_view function);
@@ -61,8 +103,9 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
   static_assert(abi::struct_size<Args> != 0);
   args.struct_size = abi::struct_size<Args>;
   const auto function = plugin.api.*F::slot;
-  if (function == nullptr) [[unlikely]]
-    return std::unexpected(absent_function(plugin, F::info));
+  if (auto ok = check_call<F>(plugin, args, function, F::info.name, [&] { return absent_function(plugin, F::info); }); !ok)
+    [[unlikely]]
+    return ok;
   if constexpr (abi::kNewestField<Args> > 0) {
     if (plugin.version.minor < abi::kNewestField<Args>) [[unlikely]] {
       if (auto ok = refuse_newer_fields(plugin, &args, abi::newer_fields<Args>, F::info.name); !ok) return ok;
@@ -108,8 +151,9 @@ Result<void> call_extension(const PluginState& plugin, typename F::Args& args) {
   using Extension = typename F::Extension;
   const auto* extension = plugin.extension<Extension>(abi::extension_type_of<Extension>);
   const auto function = extension != nullptr ? extension->*F::slot : nullptr;
-  if (function == nullptr) [[unlikely]]
-    return std::unexpected(absent_function(plugin, abi::extension_type_of<Extension>, F::info));
+  const auto absent = [&] { return absent_function(plugin, abi::extension_type_of<Extension>, F::info); };
+  if (auto ok = check_call<F>(plugin, args, function, F::info.function, absent); !ok) [[unlikely]]
+    return ok;
   Padded<Args> padded;
   padded.args = args;
   const auto attempt = [&](std::size_t size) {
@@ -160,7 +204,10 @@ Result<T*> given(T* handle) {
 /// For destructors: what fails is dropped, for there is nobody to tell.
 template <class F>
 void call_quietly(const PluginState& plugin, typename F::Args&& args) noexcept {
-  (void)call<F>(plugin, args);
+  try {
+    (void)call<F>(plugin, args);
+  } catch (...) {  // no memory for the error that nobody reads
+  }
 }
 
 }  // namespace pjrt::detail

@@ -47,10 +47,10 @@ Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options
 Plugin Client::plugin() const noexcept {
   return Plugin(state_->plugin);
 }
-const std::string& Client::platform_name() const noexcept {
+const std::string& Client::platform_name() const& noexcept {
   return state_->platform_name;
 }
-const std::string& Client::platform_version() const noexcept {
+const std::string& Client::platform_version() const& noexcept {
   return state_->platform_version;
 }
 int Client::process_index() const noexcept {

@@ -1,9 +1,8 @@
 #include "core/client_state.hpp"
 
-#include <thread>
-
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/dispatcher.hpp"
 #include "core/event_state.hpp"
 #include "core/try.hpp"
 
@@ -19,10 +18,42 @@ void release(ClientState* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (InCallback::active()) {
     // Destroying a client waits for its threads, and this is one of them.
-    std::thread([s] { delete s; }).detach();
-    return;
+    s->destruction.run = [](Job* job) noexcept { delete static_cast<ClientState::Destruction*>(job)->client; };
+    s->destruction.client = s;
+    return Dispatcher::post(&s->destruction);
   }
   delete s;
+}
+
+const Ref<ClientState>& no_client() noexcept {
+  static const auto* const none = [] {
+    auto* client = new ClientState;
+    client->plugin = &no_plugin();
+    return new Ref<ClientState>(Ref<ClientState>::adopt(client));
+  }();
+  return *none;
+}
+
+const DeviceRecord& no_device() noexcept {
+  static const auto* const none = [] {
+    auto* device = new DeviceRecord;
+    device->description.id = -1;
+    device->description.process_index = -1;
+    device->description.text = "no device";
+    return device;
+  }();
+  return *none;
+}
+
+const MemoryRecord& no_memory() noexcept {
+  static const auto* const none = [] {
+    auto* memory = new MemoryRecord;
+    memory->id = -1;
+    memory->kind_id = -1;
+    memory->text = "no memory";
+    return memory;
+  }();
+  return *none;
 }
 
 ClientState::~ClientState() {

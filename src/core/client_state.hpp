@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/dispatcher.hpp"
 #include "core/plugin_state.hpp"
 #include "pjrt/abi/core.h"
 #include "pjrt/detail/ref.hpp"
@@ -79,8 +80,20 @@ struct ClientState {
   std::mutex attachments_mutex;
   std::vector<std::shared_ptr<void>> attachments;
 
+  /// The destruction of the client on another thread.
+  struct Destruction : Job {
+    ClientState* client = nullptr;
+  };
+  Destruction destruction;
+
   ~ClientState();
 };
+
+/// What empty handles refer to: a client without a plugin, a device and a memory of it. Their members answer with empty
+/// values, and the choke point refuses calls for them.
+const Ref<ClientState>& no_client() noexcept;
+const DeviceRecord& no_device() noexcept;
+const MemoryRecord& no_memory() noexcept;
 
 /// The record of a device the plugin named; Internal if the client does not list it.
 Result<const DeviceRecord*> find_device(const ClientState& client, abi::PJRT_Device* raw);

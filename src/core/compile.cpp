@@ -9,6 +9,7 @@
 #include "core/convert.hpp"
 #include "core/executable_state.hpp"
 #include "core/topology_state.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 #include "proto/hlo.hpp"
@@ -117,7 +118,7 @@ Result<LoadedExecutable> Client::compile(const Program& program, const CompileOp
 
 Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const {
   if (!executable.state())
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+    return std::unexpected(detail::moved_from("executable"));
   if (!(executable.plugin() == plugin())) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() +

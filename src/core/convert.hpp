@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/plugin_state.hpp"
 #include "pjrt/abi/core.h"
 #include "pjrt/detail/owned_bytes.hpp"
 #include "pjrt/element_type.hpp"
@@ -91,9 +92,14 @@ inline std::string_view text(const char* data, std::size_t size) {
 
 /// Bytes of the plugin's that live until `deleter(holder)`.
 template <class Holder>
-OwnedBytes own_bytes(const char* data, std::size_t size, Holder* holder, void (*deleter)(Holder*)) {
+OwnedBytes own_bytes(const PluginState& plugin, const char* data, std::size_t size, Holder* holder,
+                     void (*deleter)(Holder*)) {
   std::shared_ptr<const void> owner;
-  if (holder != nullptr && deleter != nullptr) owner = std::shared_ptr<Holder>(holder, deleter);
+  if (holder != nullptr && deleter != nullptr) {
+    owner = std::shared_ptr<Holder>(holder, [&plugin, deleter](Holder* h) {
+      if (!plugin.lost_by_fork.load(std::memory_order_relaxed)) deleter(h);
+    });
+  }
   if (data == nullptr) size = 0;
   return {std::move(owner), std::span(reinterpret_cast<const std::byte*>(data), size)};
 }

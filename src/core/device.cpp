@@ -15,6 +15,9 @@ AsyncTrackingEvent::~AsyncTrackingEvent() {
   if (raw_ != nullptr) detail::call_quietly<fn::PJRT_AsyncTrackingEvent_Destroy>(*client_->plugin, {.event = raw_});
 }
 
+Device Device::none() noexcept {
+  return {detail::no_client(), &detail::no_device()};
+}
 GlobalDeviceId Device::id() const noexcept {
   return record_->description.id;
 }
@@ -27,10 +30,10 @@ int Device::process_index() const noexcept {
 bool Device::is_addressable() const noexcept {
   return record_->addressable;
 }
-const std::string& Device::kind() const noexcept {
+const std::string& Device::kind() const& noexcept {
   return record_->description.kind;
 }
-const std::string& Device::to_string() const noexcept {
+const std::string& Device::to_string() const& noexcept {
   return record_->description.text;
 }
 abi::PJRT_Device* Device::raw() const noexcept {
@@ -127,13 +130,13 @@ int DeviceDescription::id() const noexcept {
 int DeviceDescription::process_index() const noexcept {
   return record_->process_index;
 }
-const std::string& DeviceDescription::kind() const noexcept {
+const std::string& DeviceDescription::kind() const& noexcept {
   return record_->kind;
 }
-const std::string& DeviceDescription::debug_string() const noexcept {
+const std::string& DeviceDescription::debug_string() const& noexcept {
   return record_->debug_string;
 }
-const std::string& DeviceDescription::to_string() const noexcept {
+const std::string& DeviceDescription::to_string() const& noexcept {
   return record_->text;
 }
 abi::PJRT_DeviceDescription* DeviceDescription::raw() const noexcept {
@@ -146,19 +149,22 @@ Result<NamedValues> DeviceDescription::attributes() const {
   return detail::from_c(args.attributes, args.num_attributes);
 }
 
+Memory Memory::none() noexcept {
+  return {detail::no_client(), &detail::no_memory()};
+}
 int Memory::id() const noexcept {
   return record_->id;
 }
-const std::string& Memory::kind() const noexcept {
+const std::string& Memory::kind() const& noexcept {
   return record_->kind;
 }
 int Memory::kind_id() const noexcept {
   return record_->kind_id;
 }
-const std::string& Memory::debug_string() const noexcept {
+const std::string& Memory::debug_string() const& noexcept {
   return record_->debug_string;
 }
-const std::string& Memory::to_string() const noexcept {
+const std::string& Memory::to_string() const& noexcept {
   return record_->text;
 }
 abi::PJRT_Memory* Memory::raw() const noexcept {

@@ -42,18 +42,18 @@ Error::Error(ErrorCode code, std::string message)
 ErrorCode Error::code() const noexcept {
   return state_ ? state_->code : ErrorCode::Unknown;
 }
-std::string_view Error::message() const noexcept {
+std::string_view Error::message() const& noexcept {
   return state_ ? std::string_view(state_->message) : "";
 }
-std::string_view Error::function() const noexcept {
+std::string_view Error::function() const& noexcept {
   return state_ ? std::string_view(state_->function) : "";
 }
 
-std::span<const ErrorPayload> Error::payloads() const noexcept {
+std::span<const ErrorPayload> Error::payloads() const& noexcept {
   return state_ ? std::span<const ErrorPayload>(state_->payloads) : std::span<const ErrorPayload>();
 }
 
-std::span<const std::string> Error::notes() const noexcept {
+std::span<const std::string> Error::notes() const& noexcept {
   return state_ ? std::span<const std::string>(state_->notes) : std::span<const std::string>();
 }
 

@@ -1,12 +1,14 @@
 #include "pjrt/event.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/dispatcher.hpp"
 #include "core/event_state.hpp"
+#include "core/moved_from.hpp"
+#include "core/try.hpp"
 
 namespace pjrt {
 namespace detail {
@@ -25,7 +27,8 @@ void release(EventState* s) noexcept {
 }
 
 bool EventState::is_ready() noexcept {
-  if (raw == nullptr || seen_ready.load(std::memory_order_relaxed)) return true;
+  if (raw == nullptr) return completion == nullptr || completion->is_ready();
+  if (seen_ready.load(std::memory_order_relaxed)) return true;
   const auto args = call<abi::fn::PJRT_Event_IsReady>(*plugin, {.event = raw});
   const bool ready = !args || args->is_ready;
   if (ready) seen_ready.store(true, std::memory_order_relaxed);
@@ -106,55 +109,76 @@ Event Event::ready(Result<void> outcome) {
   return Event(detail::Ref<detail::EventState>::adopt(state));
 }
 
-Result<void> detail::JoinedEvents::outcome() const {
-  for (const Event& part : parts) {
-    if (auto ok = part.outcome(); !ok) return ok;
-  }
-  return {};
+namespace detail {
+namespace {
+
+Event own_event(std::shared_ptr<Completion> completion) {
+  auto* state = new EventState;
+  state->completion = std::move(completion);
+  return Event(Ref<EventState>::adopt(state));
 }
 
-void detail::JoinedEvents::part_is_ready() {
-  if (pending.fetch_sub(1) != 1) return;
-  decltype(callbacks) waiting;
-  {
+/// Several events that one of ours stands for: counts those that are not ready, and keeps the first error by position.
+struct Join {
+  std::shared_ptr<Completion> completion = std::make_shared<Completion>();
+  std::atomic<std::size_t> pending{1};
+  std::mutex mutex;
+  std::size_t error_position = 0;
+  Result<void> outcome;
+
+  void note(std::size_t position, Result<void> part) {
+    if (part) return;
     const std::lock_guard lock(mutex);
-    done = true;
-    waiting.swap(callbacks);
-    ready.notify_all();
+    if (!outcome && error_position < position) return;
+    error_position = position;
+    outcome = std::move(part);
   }
-  for (const auto& [callback, user] : waiting) callback(user, outcome());
+  void part_is_ready() {
+    if (pending.fetch_sub(1, std::memory_order_acq_rel) == 1) completion->set(std::move(outcome));
+  }
+};
+
+/// Has `callback` called when the event is ready, on whichever thread that is; here and now if it cannot be registered.
+template <class F>
+void when_ready(const Event& event, F callback) {
+  if (!event.on_ready(callback, RunOn::PluginThread)) callback(event.await());
 }
+
+}  // namespace
+}  // namespace detail
 
 Event Event::all(std::vector<Event> events) {
-  auto joined = std::make_shared<detail::JoinedEvents>();
-  joined->parts = std::move(events);
-  joined->pending = joined->parts.size() + 1;
-  auto* state = new detail::EventState;
-  state->joined = joined;
-  for (const Event& part : joined->parts) {
-    if (!part.on_ready([joined](const Result<void>&) { joined->part_is_ready(); })) {
-      (void)part.await();
-      joined->part_is_ready();
+  auto join = std::make_shared<detail::Join>();
+  std::vector<std::size_t> pending;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (events[i].is_ready()) {
+      join->note(i, events[i].outcome());
+    } else {
+      pending.push_back(i);
     }
   }
-  joined->part_is_ready();
-  return Event(detail::Ref<detail::EventState>::adopt(state));
+  if (pending.empty()) return ready(std::move(join->outcome));
+  // What is ready and well adds nothing, so that waiting for one more in a loop builds no chain.
+  if (pending.size() == 1 && join->outcome) return std::move(events[pending.front()]);
+  join->pending += pending.size();
+  for (const std::size_t i : pending) {
+    detail::when_ready(events[i], [join, i, part = events[i]](Result<void> outcome) {
+      join->note(i, std::move(outcome));
+      join->part_is_ready();
+    });
+  }
+  std::shared_ptr<detail::Completion> completion = join->completion;
+  join->part_is_ready();
+  return detail::own_event(std::move(completion));
 }
 
 Event detail::after(const Event& first, std::function<Event()> start) {
-  auto joined = std::make_shared<JoinedEvents>();
-  joined->pending = 1;
-  auto* state = new EventState;
-  state->joined = joined;
-  const auto begin = [joined, start = std::move(start)](const Result<void>&) {
+  auto completion = std::make_shared<Completion>();
+  when_ready(first, [completion, start = std::move(start)](const Result<void>&) {
     const Event second = start();
-    joined->parts.push_back(second);
-    if (second.on_ready([joined](const Result<void>&) { joined->part_is_ready(); })) return;
-    (void)second.await();
-    joined->part_is_ready();
-  };
-  if (auto ok = first.on_ready(begin); !ok) begin(first.await());
-  return Event(Ref<EventState>::adopt(state));
+    when_ready(second, [completion, second](Result<void> outcome) { completion->set(std::move(outcome)); });
+  });
+  return own_event(completion);
 }
 
 Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
@@ -165,33 +189,17 @@ Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
   return std::pair(std::move(event), std::move(setter));
 }
 
-namespace {
-
-Result<void> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event was moved from"));
-}
-
-}  // namespace
-
 abi::PJRT_Event* Event::raw() const noexcept {
   return state_ ? state_->raw : nullptr;
 }
 
 bool Event::is_ready() const noexcept {
-  if (state_ && state_->joined) return state_->joined->pending.load() == 0;
   return !state_ || state_->is_ready();
 }
 
 Result<void> Event::await() const {
-  if (state_ && state_->joined) {
-    detail::JoinedEvents& joined = *state_->joined;
-    std::unique_lock lock(joined.mutex);
-    joined.ready.wait(lock, [&] { return joined.done; });
-    lock.unlock();
-    return joined.outcome();
-  }
-  if (!state_) return moved_from();
-  if (raw() == nullptr) return state_->outcome;
+  if (!state_) return std::unexpected(detail::moved_from("event"));
+  if (raw() == nullptr) return state_->completion ? state_->completion->await() : state_->outcome;
   abi::PJRT_Event_Await_Args args{};
   args.event = state_->raw;
   Result<void> outcome = detail::call<abi::fn::PJRT_Event_Await>(*state_->plugin, args);
@@ -200,12 +208,11 @@ Result<void> Event::await() const {
 }
 
 Result<void> Event::outcome() const {
+  if (!state_) return std::unexpected(detail::moved_from("event"));
   if (!is_ready())
     return std::unexpected(
         Error(ErrorCode::FailedPrecondition, "the event is not ready; its outcome is not known yet"));
-  if (state_ && state_->joined) return state_->joined->outcome();
-  if (!state_) return moved_from();
-  if (raw() == nullptr) return state_->outcome;
+  if (raw() == nullptr) return state_->completion ? state_->completion->outcome() : state_->outcome;
   abi::PJRT_Event_Error_Args args{};
   args.event = state_->raw;
   return detail::call<abi::fn::PJRT_Event_Error>(*state_->plugin, args);
@@ -213,59 +220,91 @@ Result<void> Event::outcome() const {
 
 std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) const {
   if (is_ready()) return await();
-  struct Meeting {
-    std::mutex mutex;
-    std::condition_variable arrived;
-    bool ready = false;
-  };
-  auto meeting = std::make_shared<Meeting>();
-  const Result<void> registered = on_ready([meeting](const Result<void>&) {
-    const std::lock_guard lock(meeting->mutex);
-    meeting->ready = true;
-    meeting->arrived.notify_all();
-  });
-  if (!registered) return registered;
-  std::unique_lock lock(meeting->mutex);
-  // Capped, so that "for ever" does not overflow the clock.
-  const auto capped = std::min<std::chrono::nanoseconds>(timeout, std::chrono::years(100));
-  if (!meeting->arrived.wait_for(lock, capped, [&] { return meeting->ready; })) return std::nullopt;
-  lock.unlock();
-  return await();
+  if (timeout <= std::chrono::nanoseconds(0)) return std::nullopt;
+  std::shared_ptr<detail::Completion> completion;
+  {
+    const std::lock_guard lock(state_->completion_mutex);
+    if (state_->completion == nullptr) {
+      completion = std::make_shared<detail::Completion>();
+      const Result<void> registered =
+          on_ready([completion](Result<void> outcome) { completion->set(std::move(outcome)); }, RunOn::PluginThread);
+      if (!registered) return registered;
+      state_->completion = completion;
+    }
+    completion = state_->completion;
+  }
+  if (!completion->await_for(timeout)) return std::nullopt;
+  return completion->outcome();
 }
 
-Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, void* user) const {
-  if (state_ && state_->joined) {
-    detail::JoinedEvents& joined = *state_->joined;
-    std::unique_lock lock(joined.mutex);
-    if (!joined.done) {
-      joined.callbacks.emplace_back(callback, user);
-      return {};
-    }
-    lock.unlock();
-    callback(user, joined.outcome());
+namespace {
+
+/// A callback on its way: registered with an event, then run where it was asked to.
+struct Registration : detail::Job {
+  Registration(void (*c)(void*, Result<void>) noexcept, void* u, RunOn w) noexcept : callback(c), user(u), where(w) {
+    run = [](Job* job) noexcept { static_cast<Registration*>(job)->call(); };
+  }
+
+  void (*callback)(void*, Result<void>) noexcept;
+  void* user;
+  RunOn where;
+  const detail::PluginState* plugin = nullptr;
+  Result<void> outcome;
+  enum Phase { Registering, Registered, Arrived };
+  std::atomic<Phase> phase;
+
+  /// Frees the registration.
+  void call() noexcept {
+    const std::unique_ptr<Registration> self(this);
+    callback(user, std::move(outcome));
+  }
+
+  /// The event is ready. An event that gets ready during the registration calls back on the registering thread, where
+  /// nothing may run under the plugin's locks: that thread runs the callback itself, once the registration is over.
+  void arrive(Result<void> result) noexcept {
+    outcome = std::move(result);
+    if (where == RunOn::PluginThread) return call();
+    if (phase.exchange(Arrived, std::memory_order_acq_rel) == Registered) detail::Dispatcher::post(this);
+  }
+};
+
+void on_plugins_event(abi::PJRT_Error* error, void* user_arg) {
+  const detail::InCallback here;
+  auto* r = static_cast<Registration*>(user_arg);
+  // The plugin handed it from one thread to another in ways that a race detector cannot see into.
+  (void)r->phase.load(std::memory_order_acquire);
+  r->arrive(detail::outcome_of(*r->plugin, error, "PJRT_Event_OnReady"));
+}
+
+void on_our_event(void* user_arg, Result<void> outcome) noexcept {
+  static_cast<Registration*>(user_arg)->arrive(std::move(outcome));
+}
+
+}  // namespace
+
+Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, void* user, RunOn where) const {
+  if (!state_ || (state_->raw == nullptr && state_->completion == nullptr)) {
+    callback(user, state_ ? state_->outcome : std::unexpected(detail::moved_from("event")));
     return {};
   }
-  if (raw() == nullptr) {
-    callback(user, state_ ? state_->outcome : moved_from());
-    return {};
+  auto owned = std::make_unique<Registration>(callback, user, where);
+  Registration* r = owned.get();
+  r->plugin = state_->plugin;
+  r->phase.store(Registration::Registering, std::memory_order_release);
+  if (state_->raw == nullptr) {
+    state_->completion->on_ready(on_our_event, r);
+  } else {
+    abi::PJRT_Event_OnReady_Args args{};
+    args.event = state_->raw;
+    args.user_arg = r;
+    args.callback = on_plugins_event;
+    PJRT_CHECK(detail::call<abi::fn::PJRT_Event_OnReady>(*state_->plugin, args));
   }
-  struct Registration {
-    const detail::PluginState* plugin;
-    void (*callback)(void*, Result<void>) noexcept;
-    void* user;
-  };
-  auto registration = std::make_unique<Registration>(state_->plugin, callback, user);
-  abi::PJRT_Event_OnReady_Args args{};
-  args.event = state_->raw;
-  args.user_arg = registration.get();
-  args.callback = [](abi::PJRT_Error* error, void* user_arg) {
-    const std::unique_ptr<Registration> r(static_cast<Registration*>(user_arg));
-    const detail::InCallback here;
-    r->callback(r->user, detail::outcome_of(*r->plugin, error, "PJRT_Event_OnReady"));
-  };
-  Result<void> result = detail::call<abi::fn::PJRT_Event_OnReady>(*state_->plugin, args);
-  if (result) (void)registration.release();
-  return result;
+  (void)owned.release();
+  if (where == RunOn::Dispatcher &&
+      r->phase.exchange(Registration::Registered, std::memory_order_acq_rel) == Registration::Arrived)
+    r->call();
+  return {};
 }
 
 Result<void> EventSetter::set(Result<void> outcome) {

@@ -1,41 +1,32 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <utility>
-#include <vector>
 
 #include "core/client_state.hpp"
+#include "core/completion.hpp"
 #include "core/plugin_state.hpp"
 #include "pjrt/event.hpp"
 
 namespace pjrt::detail {
 
-/// The events that an event of ours stands for, and who waits for them.
-struct JoinedEvents {
-  std::vector<Event> parts;
-  std::atomic<std::size_t> pending{0};
-  std::mutex mutex;
-  std::condition_variable ready;
-  bool done = false;
-  std::vector<std::pair<void (*)(void*, Result<void>) noexcept, void*>> callbacks;
-
-  Result<void> outcome() const;
-  void part_is_ready();
-};
-
+/// An event of a plugin (`raw`), one of the library's own (`completion` alone), or an outcome known from the start
+/// (neither).
 struct EventState {
   std::atomic<int> references{1};
-  std::shared_ptr<JoinedEvents> joined;  // instead of a C event
   const PluginState* plugin = nullptr;
   Ref<ClientState> client;  // whose work it is; kept until that is done, whoever drops the event before
   abi::PJRT_Event* raw = nullptr;
-  Result<void> outcome;  // of an event without a C event
+  Result<void> outcome;
   std::atomic<bool> set{false};
   std::atomic<bool> seen_ready{false};
+
+  /// Of an event of the library's own; of a plugin's event what `await_for` waits on, made when it is first called:
+  /// plugins keep every callback until the event is ready.
+  std::shared_ptr<Completion> completion;
+  std::mutex completion_mutex;
 
   bool is_ready() noexcept;
   ~EventState();
@@ -49,6 +40,14 @@ Event after(const Event& first, std::function<Event()> start);
 
 /// How the plugin hands an error to a callback: taken over and turned into an outcome.
 Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function);
+
+/// Keeps `what` until the event is ready, however that turns out.
+template <class T>
+void hold_until_ready(const Event& event, T what) {
+  if (event.is_ready()) return;
+  const auto release = [what = std::move(what)](const Result<void>&) {};
+  if (!event.on_ready(release, RunOn::PluginThread)) (void)event.await();
+}
 
 /// Marks the current thread as running one of our callbacks under the plugin, where a client must not be destroyed.
 class InCallback {

@@ -28,6 +28,15 @@ ExecutableState::~ExecutableState() {
   if (!parent && raw != nullptr) call_quietly<fn::PJRT_Executable_Destroy>(*plugin, {.executable = raw});
 }
 
+const Ref<ExecutableState>& no_executable() noexcept {
+  static const auto* const none = [] {
+    auto* state = new ExecutableState;
+    state->plugin = &no_plugin();
+    return new Ref<ExecutableState>(Ref<ExecutableState>::adopt(state));
+  }();
+  return *none;
+}
+
 Executable make_executable(const PluginState& plugin, abi::PJRT_Executable* raw) {
   auto* state = new ExecutableState;
   state->plugin = &plugin;
@@ -191,7 +200,7 @@ Result<CompiledMemoryStats> Executable::memory_stats() const {
 Result<SerializedCompileOptions> Executable::serialized_compile_options() const {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_GetCompileOptions>(*state_->plugin, {.executable = state_->raw}));
-  return detail::own_bytes(args.serialized_bytes, args.serialized_bytes_size, args.serialized_compile_options,
+  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_compile_options,
                            args.serialized_compile_options_deleter);
 }
 
@@ -211,7 +220,7 @@ Result<SerializedExecutable> Executable::serialize() const {
 
 Result<detail::OwnedBytes> Executable::serialize_raw() const {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_Serialize>(*state_->plugin, {.executable = state_->raw}));
-  return detail::own_bytes(args.serialized_bytes, args.serialized_bytes_size, args.serialized_executable,
+  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_executable,
                            args.serialized_executable_deleter);
 }
 

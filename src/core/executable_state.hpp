@@ -62,6 +62,9 @@ struct ExecutableState {
 Result<LoadedExecutable> make_loaded_executable(Ref<ClientState> client, abi::PJRT_LoadedExecutable* raw,
                                                 const CompileOptions* options);
 
+/// What empty handles refer to.
+const Ref<ExecutableState>& no_executable() noexcept;
+
 /// Owns `raw`.
 Executable make_executable(const PluginState& plugin, abi::PJRT_Executable* raw);
 

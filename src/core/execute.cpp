@@ -12,6 +12,7 @@
 #include "core/execute.hpp"
 #include "core/execute_callbacks.hpp"
 #include "core/scratch.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/loaded_executable.hpp"
 
@@ -83,10 +84,13 @@ Result<void> check_together(const LoadedExecutableState& exe, const Signature& s
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const BufferState& b = *arguments[i].state();
     const Buffer buffer(Ref<BufferState>::share(arguments[i].state()));
-    if (b.device == nullptr && !(buffer.device().record() == device)) {
-      return refuse(ErrorCode::InvalidArgument, exe,
-                    argument_name(s, i) + " is on device " + buffer.device().to_string() + ", the program runs on " +
-                        device->description.text);
+    if (b.device == nullptr) {
+      PJRT_TRY(const Device actual, buffer.device());
+      if (actual.record() != device) {
+        return refuse(ErrorCode::InvalidArgument, exe,
+                      argument_name(s, i) + " is on device " + actual.to_string() + ", the program runs on " +
+                          device->description.text);
+      }
     }
     if (exe.client->is_cpu) {
       Result<void> outcome = check_fulfilled(*arguments[i].state());
@@ -288,7 +292,7 @@ std::vector<Argument> as_arguments(std::span<const Buffer> buffers) {
 }  // namespace
 
 Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, const ExecuteOptions& options) const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (!state_) return std::unexpected(detail::moved_from("executable"));
   PJRT_TRY(const detail::DeviceRecord* device, detail::one_device(*state_, options));
   const std::span<const Argument> lists[] = {arguments};
   const detail::DeviceRecord* const devices[] = {device};
@@ -303,7 +307,7 @@ Result<Outputs> LoadedExecutable::execute(std::span<const Buffer> arguments, con
 
 Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Argument>> arguments,
                                                        const ExecuteOptions& options) const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (!state_) return std::unexpected(detail::moved_from("executable"));
   if (options.device)
     return detail::refuse(ErrorCode::InvalidArgument, *state_, "one device is named for arguments of several");
   if (state_->devices.empty())
@@ -326,6 +330,12 @@ Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vect
   lists.reserve(arguments.size());
   for (const std::vector<Buffer>& list : arguments) lists.push_back(as_arguments(list));
   return execute(std::span<const std::vector<Argument>>(lists), options);
+}
+
+Buffer& Outputs::none() noexcept {
+  thread_local Buffer nothing{detail::Ref<detail::BufferState>()};
+  nothing = Buffer(detail::Ref<detail::BufferState>());  // whoever had it before may have put something in
+  return nothing;
 }
 
 Error Outputs::wrong_number(std::size_t wanted) const {

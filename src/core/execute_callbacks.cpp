@@ -171,8 +171,7 @@ Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
 }
 
 void CExecuteOptions::keep_until(const Event& event) {
-  if (held_ == nullptr) return;
-  if (!event.on_ready([held = held_](const Result<void>&) {})) (void)event.await();
+  if (held_ != nullptr) hold_until_ready(event, held_);
 }
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -51,9 +52,11 @@ bool strides_are_dense(const Shape& shape, const Dimensions& strides) {
 
 }  // namespace
 
-HostView::HostView(const void* data, Shape shape) : data_(data), shape_(std::move(shape)) {
+HostView::HostView(const void* data, Shape shape) : shape_(std::move(shape)) {
+  if (!host_byte_size(shape_) || host_size(shape_.type) == 0) return;  // no array: no elements
+  data_ = data;
   strides_ = row_major_strides(shape_.dims, host_size(shape_.type));
-  count_ = pjrt::element_count(shape_.dims).value_or(0);
+  count_ = *pjrt::element_count(shape_.dims);
 }
 
 Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byte_strides) {
@@ -81,12 +84,12 @@ Result<HostView> HostView::checked(const void* data, std::size_t count, ElementT
 }
 
 std::span<const std::byte> HostView::bytes() const noexcept {
-  if (!dense_) return {};
+  if (!dense_ || data_ == nullptr) return {};
   return {static_cast<const std::byte*>(data_), static_cast<std::size_t>(count_) * host_size(shape_.type)};
 }
 
 void HostView::copy_to(std::byte* out) const {
-  if (count_ == 0) return;
+  if (count_ == 0 || data_ == nullptr) return;
   if (dense_) {
     std::memcpy(out, data_, bytes().size());
     return;
@@ -129,6 +132,10 @@ Result<HostBuffer> HostBuffer::zeros(Shape shape) {
 
 Result<HostBuffer> HostBuffer::copy_of(const HostView& view) {
   PJRT_TRY(HostBuffer buffer, allocate(view.shape()));
+  if (view.data() == nullptr && view.element_count() > 0) {
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the address of the array " + pjrt::to_string(view.shape()) + " is null"));
+  }
   view.copy_to(buffer.mutable_bytes().data());
   return buffer;
 }
@@ -137,13 +144,18 @@ HostBuffer HostBuffer::borrow(HostView view, std::shared_ptr<const void> owner) 
   return {std::move(view), std::move(owner), false};
 }
 
-std::span<std::byte> HostBuffer::mutable_bytes() noexcept {
+std::span<std::byte> HostBuffer::mutable_bytes() & noexcept {
   if (!mutable_) return {};
   const std::span<const std::byte> all = view_.bytes();
   return {const_cast<std::byte*>(all.data()), all.size()};
 }
 
 Result<void> HostBuffer::check_type(ElementType type) const {
+  if (this->type() == ElementType::Invalid) return std::unexpected(detail::moved_from("array"));
+  if (view_.data() == nullptr && element_count() > 0) {
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the address of the array " + pjrt::to_string(shape()) + " is null"));
+  }
   if (type != this->type()) return std::unexpected(wrong_type(type, this->type()));
   return {};
 }

@@ -5,6 +5,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/executable_state.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 #include "proto/hlo.hpp"
@@ -115,7 +116,8 @@ const Signature& signature_of(LoadedExecutableState& state) {
 
 }  // namespace detail
 
-Executable LoadedExecutable::executable() const noexcept {
+Executable LoadedExecutable::executable() const {
+  if (!state_) return Executable(detail::no_executable());
   auto* state = new detail::ExecutableState;
   state->plugin = &state_->plugin();
   state->raw = state_->executable;
@@ -124,18 +126,20 @@ Executable LoadedExecutable::executable() const noexcept {
 }
 
 Client LoadedExecutable::client() const noexcept {
-  return Client(state_->client);
+  return Client(state_ ? state_->client : detail::no_client());
 }
-const std::string& LoadedExecutable::name() const noexcept {
-  return state_->name;
+const std::string& LoadedExecutable::name() const& noexcept {
+  static const std::string nothing;
+  return state_ ? state_->name : nothing;
 }
-std::span<const Shape> LoadedExecutable::output_shapes() const noexcept {
-  return state_->output_shapes;
+std::span<const Shape> LoadedExecutable::output_shapes() const& noexcept {
+  return state_ ? std::span<const Shape>(state_->output_shapes) : std::span<const Shape>();
 }
 abi::PJRT_LoadedExecutable* LoadedExecutable::raw() const noexcept {
   return state_ ? state_->raw : nullptr;
 }
 Devices LoadedExecutable::addressable_devices() const noexcept {
+  if (!state_) return {detail::no_client(), {}};
   return {state_->client, state_->devices};
 }
 
@@ -143,12 +147,12 @@ namespace {
 
 Result<void> check_held(const detail::Ref<detail::LoadedExecutableState>& state) {
   if (state) return {};
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  return std::unexpected(detail::moved_from("executable"));
 }
 
 }  // namespace
 
-Result<std::span<const Parameter>> LoadedExecutable::parameters() const {
+Result<std::span<const Parameter>> LoadedExecutable::parameters() const& {
   PJRT_CHECK(check_held(state_));
   const detail::Signature& s = detail::signature_of(*state_);
   if (!s.known) {
@@ -177,7 +181,7 @@ Result<std::optional<DeviceAssignment>> LoadedExecutable::device_assignment() co
   // For a portable executable the size is 0 and the pointer is not written.
   const std::size_t size = args.serialized_bytes_size;
   const detail::OwnedBytes bytes =
-      detail::own_bytes(size == 0 ? nullptr : args.serialized_bytes, size, args.serialized_device_assignment,
+      detail::own_bytes(state_->plugin(), size == 0 ? nullptr : args.serialized_bytes, size, args.serialized_device_assignment,
                         args.serialized_device_assignment_deleter);
   if (bytes.size() == 0) return std::nullopt;
   PJRT_TRY(DeviceAssignment assignment, DeviceAssignment::parse(bytes.text()));

@@ -25,7 +25,12 @@ std::string to_string(const Value& value) {
   return text + "]";
 }
 
-const Value* NamedValues::find(std::string_view name) const noexcept {
+const NamedValue& NamedValues::operator[](std::size_t i) const& noexcept {
+  static const NamedValue nothing{"", Value("")};
+  return i < values_.size() ? values_[i] : nothing;
+}
+
+const Value* NamedValues::find(std::string_view name) const& noexcept {
   for (auto it = values_.rbegin(); it != values_.rend(); ++it) {
     if (it->name == name) return &it->value;
   }

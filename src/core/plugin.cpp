@@ -7,32 +7,18 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/discovery.hpp"
 #include "core/elf.hpp"
-#include "core/plugin_state.hpp"
+#include "core/plugin_list.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
 namespace detail {
 namespace {
-
-/// Every plugin of the process, by file identity. Leaked on purpose: plugins outlive main.
-struct Loaded {
-  std::mutex mutex;
-  std::map<std::pair<dev_t, ino_t>, const PluginState*> by_file;
-  std::map<const abi::PJRT_Api*, const PluginState*> by_table;
-};
-
-Loaded& loaded() {
-  static auto* const all = new Loaded;
-  return *all;
-}
 
 /// Walks the plugin's chain: what each extension is, and a copy of those we know as wide as ours.
 void read_extensions(PluginState& state) {
@@ -81,10 +67,8 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " is a directory; name the .so file in it"));
   }
-  Loaded& all = loaded();
-  const std::lock_guard lock(all.mutex);
-  const auto key = std::pair(file.st_dev, file.st_ino);
-  if (const auto it = all.by_file.find(key); it != all.by_file.end()) return it->second;
+  const std::lock_guard lock(PluginList::mutex());
+  if (const PluginState* known = PluginList::find(file)) return known;
 
   if (is_cut_short(path))
     return std::unexpected(
@@ -103,17 +87,16 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, path.string() + " is not a PJRT plugin: it exports no GetPjrtApi"));
   }
-  Result<const PluginState*> state = make_plugin_state(get(), std::move(name), path);
-  if (state) {
-    all.by_file.emplace(key, *state);
-    all.by_table.emplace((*state)->raw, *state);
-  }
+  PJRT_TRY(PluginState * state, make_plugin_state(get(), std::move(name), path));
+  state->device = file.st_dev;
+  state->inode = file.st_ino;
+  PluginList::add(*state);
   return state;
 }
 
 }  // namespace
 
-Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path) {
+Result<PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path) {
   const std::string who = path.empty() ? "plugin " + name : path.string();
   if (api == nullptr)
     return std::unexpected(unusable(ErrorCode::InvalidArgument, who, "its GetPjrtApi returns a null table"));
@@ -195,13 +178,11 @@ Result<Plugin> Plugin::load_default() {
 }
 
 Result<Plugin> Plugin::adopt(const abi::PJRT_Api* api, std::string name) {
-  detail::Loaded& all = detail::loaded();
-  const std::lock_guard lock(all.mutex);
-  if (const auto it = all.by_table.find(api); it != all.by_table.end()) return Plugin(it->second);
-  Result<const detail::PluginState*> state = detail::make_plugin_state(api, std::move(name), {});
-  if (!state) return std::unexpected(std::move(state).error());
-  all.by_table.emplace(api, *state);
-  return Plugin(*state);
+  const std::lock_guard lock(detail::PluginList::mutex());
+  if (const detail::PluginState* known = detail::PluginList::find(api)) return Plugin(known);
+  PJRT_TRY(detail::PluginState * state, detail::make_plugin_state(api, std::move(name), {}));
+  detail::PluginList::add(*state);
+  return Plugin(state);
 }
 
 const std::string& Plugin::name() const noexcept {

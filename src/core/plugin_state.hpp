@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -18,6 +21,9 @@ namespace pjrt::detail {
 struct PluginState {
   std::string name;
   std::filesystem::path path;
+  /// Which file it is, however it is named.
+  dev_t device = 0;
+  ino_t inode = 0;
   Version version;
   const abi::PJRT_Api* raw = nullptr;
   /// The plugin's table in ours: slots beyond its struct_size are null, so that presence is one test.
@@ -26,6 +32,13 @@ struct PluginState {
   /// The same for the extensions we know: copies as wide as our structs, zero behind what the plugin has. Null if
   /// absent.
   std::array<std::unique_ptr<void*[]>, abi::extension_types.size()> extension_copies;
+
+  /// The plugin has made something that may have threads or locks. Set once, by the choke point.
+  mutable std::atomic<bool> started{false};
+  /// This process was forked from the one that started the plugin: nothing of it may be called here.
+  std::atomic<bool> lost_by_fork{false};
+  /// The next of all plugins; see PluginList.
+  PluginState* next = nullptr;
 
   /// Read when an executable is first serialized or deserialized.
   mutable std::once_flag origin_once;
@@ -37,7 +50,10 @@ struct PluginState {
   }
 };
 
+/// What empty handles belong to: a plugin without functions.
+const PluginState& no_plugin() noexcept;
+
 /// Checks a table and copies what we may read of it.
-Result<const PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path);
+Result<PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path);
 
 }  // namespace pjrt::detail

@@ -8,6 +8,7 @@
 #include "core/event_state.hpp"
 #include "core/execute.hpp"
 #include "core/execute_callbacks.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -94,7 +95,7 @@ PreparedExecution::~PreparedExecution() = default;
 
 Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> arguments,
                                                     const ExecuteOptions& options) const {
-  if (!state_) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the executable was moved from"));
+  if (!state_) return std::unexpected(detail::moved_from("executable"));
   if (state_->devices.size() > 1 && !options.device) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "executable '" + state_->name + "' runs on " +
                                                                  std::to_string(state_->devices.size()) +
@@ -135,7 +136,7 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
 namespace {
 
 std::unexpected<Error> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the prepared execution was moved from"));
+  return std::unexpected(detail::moved_from("prepared execution"));
 }
 
 }  // namespace
@@ -167,11 +168,12 @@ Result<void> PreparedExecution::run() {
   return s.outputs.empty() ? done.await() : Result<void>();
 }
 
-const Buffer& PreparedExecution::output(std::size_t i) const noexcept {
-  return state_->outputs[i];
+const Buffer& PreparedExecution::output(std::size_t i) const& noexcept {
+  static const Buffer nothing{detail::Ref<detail::BufferState>()};
+  return i < num_outputs() ? state_->outputs[i] : nothing;
 }
 std::size_t PreparedExecution::num_outputs() const noexcept {
-  return state_->outputs.size();
+  return state_ ? state_->outputs.size() : 0;
 }
 
 namespace {

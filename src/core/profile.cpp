@@ -353,8 +353,9 @@ Result<HostTimeline> HostTimeline::start() {
 }
 
 HostTimeline& HostTimeline::operator=(HostTimeline&& other) noexcept {
-  std::swap(active_, other.active_);
-  std::swap(start_ns_, other.start_ns_);
+  HostTimeline taken(std::move(other));  // what this one had goes now
+  std::swap(active_, taken.active_);
+  std::swap(start_ns_, taken.start_ns_);
   return *this;
 }
 

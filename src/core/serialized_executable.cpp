@@ -57,7 +57,7 @@ SerializedExecutable::SerializedExecutable(Origin origin, std::span<const std::b
   if (!payload.empty()) std::memcpy(bytes_.data() + header.size(), payload.data(), payload.size());
 }
 
-std::span<const std::byte> SerializedExecutable::payload() const noexcept {
+std::span<const std::byte> SerializedExecutable::payload() const& noexcept {
   return std::span(bytes_).subspan(payload_begin_);
 }
 

@@ -116,7 +116,7 @@ Result<NamedValues> Topology::attributes() const {
 Result<SerializedTopology> Topology::serialize() const {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_Serialize>(*state_->plugin, {.topology = state_->raw}));
-  return detail::own_bytes(args.serialized_bytes, args.serialized_bytes_size, args.serialized_topology,
+  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_topology,
                            args.serialized_topology_deleter);
 }
 

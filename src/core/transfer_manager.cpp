@@ -10,6 +10,8 @@
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
 #include "core/placement.hpp"
+#include "core/ranges.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -23,6 +25,7 @@ struct TransferManager::State {
     std::int64_t appended = 0;
     bool finished = false;
     bool retrieved = false;
+    detail::Ranges filled;
   };
 
   detail::Ref<detail::ClientState> client;
@@ -74,7 +77,26 @@ struct TransferManager::State {
                                    std::to_string(size) + " bytes at offset " + std::to_string(offset) +
                                        " do not lie in " + name(i) + " of " + std::to_string(slot.size) + " bytes"));
     }
-    if (last) slot.finished = true;
+    const auto begin = static_cast<std::size_t>(offset);
+    if (const std::optional<detail::Ranges::Range> twice = slot.filled.overlap(begin, begin + size)) {
+      // Which of two transfers in flight comes last is not defined.
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "bytes " + std::to_string(twice->begin) + " to " +
+                                                                   std::to_string(twice->end) + " of " + name(i) +
+                                                                   " are transferred twice"));
+    }
+    if (last) {
+      // What no transfer fills would be handed out as it happened to lie in memory.
+      detail::Ranges all = slot.filled;
+      all.add(begin, begin + size);
+      if (const std::optional<detail::Ranges::Range> gap = all.gap(slot.size)) {
+        return std::unexpected(Error(ErrorCode::FailedPrecondition,
+                                     "the transfer cannot be the last of " + name(i) + ": bytes " +
+                                         std::to_string(gap->begin) + " to " + std::to_string(gap->end) + " of " +
+                                         std::to_string(slot.size) + " have not been transferred"));
+      }
+      slot.finished = true;
+    }
+    slot.filled.add(begin, begin + size);
     return {};
   }
 
@@ -101,7 +123,7 @@ struct TransferManager::State {
   }
 
   static Event keep(Event done, std::shared_ptr<const void> owner) {
-    if (owner != nullptr && !done.is_ready() && !done.on_ready([owner](const Result<void>&) {})) (void)done.await();
+    if (owner != nullptr) detail::hold_until_ready(done, std::move(owner));
     return done;
   }
 };
@@ -113,7 +135,7 @@ TransferManager::~TransferManager() = default;
 
 Result<TransferManager::State*> TransferManager::state() const {
   if (state_ != nullptr) return state_.get();
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the transfer manager was moved from"));
+  return std::unexpected(detail::moved_from("transfer manager"));
 }
 
 Result<TransferManager::State*> TransferManager::state(std::size_t index) const {
@@ -159,7 +181,7 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
     PJRT_TRY(const auto size,
              detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferSize>(
                  *state_->plugin, {.transfer_manager = state->raw, .buffer_index = static_cast<int>(i)}));
-    state->slots.push_back({size.buffer_size, 0, false, false});
+    state->slots.emplace_back().size = size.buffer_size;
   }
   return TransferManager(std::move(state));
 }
@@ -184,7 +206,7 @@ Result<Device> TransferManager::device() const {
   return Device(s->client, record);
 }
 
-std::span<const ShapeSpec> TransferManager::specs() const noexcept {
+std::span<const ShapeSpec> TransferManager::specs() const& noexcept {
   return state_ != nullptr ? std::span<const ShapeSpec>(state_->specs) : std::span<const ShapeSpec>();
 }
 

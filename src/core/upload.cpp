@@ -67,9 +67,7 @@ void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_E
     detail::call_quietly<fn::PJRT_Event_Destroy>(*client->plugin, {.event = raw});
     return;
   }
-  const Event done = detail::make_event(*client->plugin, client, raw);
-  if (done.is_ready()) return;
-  if (!done.on_ready([owner = std::move(owner)](const Result<void>&) {})) (void)done.await();
+  detail::hold_until_ready(detail::make_event(*client->plugin, client, raw), std::move(owner));
 }
 
 }  // namespace
@@ -98,6 +96,21 @@ Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& opt
   return std::move(uploaded.buffer);
 }
 
+namespace {
+
+std::shared_ptr<const void> both(std::shared_ptr<const void> a, const std::shared_ptr<const void>& b) {
+  if (b == nullptr) return a;
+  return std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(std::move(a), b);
+}
+
+}  // namespace
+
+Result<Buffer> Client::upload_view(const HostBuffer& array, const ViewOptions& options) const {
+  ViewOptions owned = options;
+  owned.keep_alive = both(array.owner(), options.keep_alive);
+  return upload_view(array.view(), owned);
+}
+
 Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOptions& options) const {
   if (!array.is_mutable()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
@@ -105,11 +118,7 @@ Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOp
   }
   PJRT_TRY(Uploaded uploaded,
            start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
-  std::shared_ptr<const void> owner = array.owner();
-  if (options.keep_alive)
-    owner = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(std::move(owner),
-                                                                                                  options.keep_alive);
-  keep_until_done(state_, uploaded.done_with_host_memory, std::move(owner));
+  keep_until_done(state_, uploaded.done_with_host_memory, both(array.owner(), options.keep_alive));
   return std::move(uploaded.buffer);
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {
@@ -12,12 +13,12 @@ using pjrt::detail::call_extension;
 namespace {
 
 std::unexpected<Error> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the ABI version was moved from"));
+  return std::unexpected(pjrt::detail::moved_from("ABI version"));
 }
 
 template <class Args>
-std::string take_proto(const Args& args) {
-  return std::string(pjrt::detail::own_bytes(args.serialized_proto, args.serialized_proto_size,
+std::string take_proto(const pjrt::detail::PluginState& plugin, const Args& args) {
+  return std::string(pjrt::detail::own_bytes(plugin, args.serialized_proto, args.serialized_proto_size,
                                              args.serialized_proto_holder, args.serialized_proto_deleter)
                          .text());
 }
@@ -31,7 +32,7 @@ ExecutableAbiVersion::~ExecutableAbiVersion() {
 Result<std::string> ExecutableAbiVersion::to_proto() const {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_ToProto>(*plugin_, {.abi_version = raw_}));
-  return take_proto(args);
+  return take_proto(*plugin_, args);
 }
 
 Result<std::uint64_t> ExecutableAbiVersion::platform_id() const {
@@ -67,7 +68,7 @@ Result<void> RuntimeAbiVersion::check_compatible(const ExecutableAbiVersion& exe
 Result<std::string> RuntimeAbiVersion::to_proto() const {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_ToProto>(*plugin_, {.abi_version = raw_}));
-  return take_proto(args);
+  return take_proto(*plugin_, args);
 }
 
 Result<std::uint64_t> RuntimeAbiVersion::platform_id() const {

@@ -5,6 +5,7 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "pjrt/shape.hpp"
 
@@ -60,7 +61,7 @@ Communicator::~Communicator() {
 
 template <class F>
 Event Communicator::start(typename F::Args args, const Rendezvous& rendezvous) const {
-  if (raw_ == nullptr) return failed(Error(ErrorCode::FailedPrecondition, "the communicator was moved from"));
+  if (raw_ == nullptr) return failed(pjrt::detail::moved_from("communicator"));
   abi::PJRT_Collectives_CpuExecutor executor{};
   executor.run_id = rendezvous.run_id;
   executor.global_device_ids = const_cast<std::int64_t*>(rendezvous.global_device_ids.data());
@@ -138,10 +139,10 @@ Event Communicator::all_to_all(std::span<const std::span<const std::byte>> send,
 }
 
 Result<std::string> Communicator::to_string() const {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the communicator was moved from"));
+  if (raw_ == nullptr) return std::unexpected(pjrt::detail::moved_from("communicator"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Collectives_Communicator_ToString>(*plugin_, {.communicator = raw_}));
-  return std::string(pjrt::detail::own_bytes(args.str, args.str_size, args.str_holder, args.str_holder_deleter).text());
+  return std::string(pjrt::detail::own_bytes(*plugin_, args.str, args.str_size, args.str_holder, args.str_holder_deleter).text());
 }
 
 Result<std::vector<Communicator>> Collectives::create_communicators(std::span<const std::int64_t> global_device_ids,

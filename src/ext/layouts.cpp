@@ -17,7 +17,7 @@ namespace {
 Result<Layout> read(const PluginState& plugin, abi::PJRT_Layouts_MemoryLayout* raw) {
   PJRT_TRY(const auto args,
            pjrt::detail::call_extension<fn::PJRT_Layouts_MemoryLayout_Serialize>(plugin, {.layout = raw}));
-  const auto bytes = pjrt::detail::own_bytes(args.serialized_bytes, args.serialized_bytes_size, args.serialized_layout,
+  const auto bytes = pjrt::detail::own_bytes(plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_layout,
                                              args.serialized_layout_deleter);
   return Layout::parse(bytes.text());
 }

@@ -287,7 +287,7 @@ Result<MegascaleRuntimeError> Megascale::get_or_create_runtime_error(const Megas
   args.unrecoverable_error_type = error.unrecoverable_error_type.value_or(0);
   PJRT_CHECK(call_extension<fn::PJRT_Megascale_GetOrCreateRuntimeError>(state(), args));
   const auto bytes =
-      pjrt::detail::own_bytes(args.serialized_error, args.serialized_error_size, args.error, args.error_deleter);
+      pjrt::detail::own_bytes(state(), args.serialized_error, args.serialized_error_size, args.error, args.error_deleter);
   return MegascaleRuntimeError{std::string(bytes.text()), args.is_new_error};
 }
 

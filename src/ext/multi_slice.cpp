@@ -2,6 +2,7 @@
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {
@@ -12,7 +13,7 @@ using pjrt::detail::call_extension;
 namespace {
 
 std::unexpected<Error> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the multi-slice config was moved from"));
+  return std::unexpected(pjrt::detail::moved_from("multi-slice config"));
 }
 
 }  // namespace
@@ -48,7 +49,7 @@ Result<std::string> MultiSliceConfig::serialize() const {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_MultiSlice_Config_Serialize>(*plugin_, {.config = raw_}));
   return std::string(
-      pjrt::detail::own_bytes(args.serialized, args.size, args.serialized_config, args.serialized_config_deleter)
+      pjrt::detail::own_bytes(*plugin_, args.serialized, args.size, args.serialized_config, args.serialized_config_deleter)
           .text());
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 #include "proto/fields.hpp"
 #include "proto/parse.hpp"
@@ -38,7 +39,7 @@ struct Texts {
 };
 
 std::unexpected<Error> moved_from() {
-  return std::unexpected(Error(ErrorCode::FailedPrecondition, "the phase compiler was moved from"));
+  return std::unexpected(pjrt::detail::moved_from("phase compiler"));
 }
 
 }  // namespace

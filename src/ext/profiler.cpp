@@ -113,10 +113,11 @@ ProfileSession::ProfileSession(ProfileSession&& other) noexcept
     : plugin_(other.plugin_), api_(other.api_), raw_(std::exchange(other.raw_, nullptr)), running_(other.running_) {}
 
 ProfileSession& ProfileSession::operator=(ProfileSession&& other) noexcept {
-  std::swap(plugin_, other.plugin_);
-  std::swap(api_, other.api_);
-  std::swap(raw_, other.raw_);
-  std::swap(running_, other.running_);
+  ProfileSession taken(std::move(other));  // what this one had goes now
+  std::swap(plugin_, taken.plugin_);
+  std::swap(api_, taken.api_);
+  std::swap(raw_, taken.raw_);
+  std::swap(running_, taken.running_);
   return *this;
 }
 

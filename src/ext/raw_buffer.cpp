@@ -5,6 +5,7 @@
 #include "core/buffer_state.hpp"
 #include "core/call.hpp"
 #include "core/event_state.hpp"
+#include "core/moved_from.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {
@@ -25,14 +26,14 @@ RawBuffer::~RawBuffer() {
 }
 
 Result<std::size_t> RawBuffer::on_device_size() const {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw buffer was moved from"));
+  if (raw_ == nullptr) return std::unexpected(pjrt::detail::moved_from("raw buffer"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_RawBuffer_GetOnDeviceSizeInBytes>(buffer_->plugin(),
                                                                                                     {.buffer = raw_}));
   return args.on_device_size_in_bytes;
 }
 
 Result<Memory> RawBuffer::memory_space() const {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw buffer was moved from"));
+  if (raw_ == nullptr) return std::unexpected(pjrt::detail::moved_from("raw buffer"));
   PJRT_TRY(const auto args,
            pjrt::detail::call_extension<fn::PJRT_RawBuffer_GetMemorySpace>(buffer_->plugin(), {.buffer = raw_}));
   const auto it = buffer_->client->memory_by_raw.find(args.memory_space);
@@ -42,7 +43,7 @@ Result<Memory> RawBuffer::memory_space() const {
 }
 
 Result<void*> RawBuffer::host_pointer() const {
-  if (raw_ == nullptr) return std::unexpected(Error(ErrorCode::FailedPrecondition, "the raw buffer was moved from"));
+  if (raw_ == nullptr) return std::unexpected(pjrt::detail::moved_from("raw buffer"));
   PJRT_TRY(const auto args,
            pjrt::detail::call_extension<fn::PJRT_RawBuffer_GetHostPointer>(buffer_->plugin(), {.buffer = raw_}));
   return args.host_pointer;

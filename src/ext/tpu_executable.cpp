@@ -25,7 +25,7 @@ Result<OwnedBytes> TpuExecutable::target_arguments(std::span<const std::byte> ex
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetTargetArguments>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
-  return own_bytes(args.target_arguments, args.target_arguments_size, args.target_arguments_ptr,
+  return own_bytes(state(), args.target_arguments, args.target_arguments_size, args.target_arguments_ptr,
                    args.target_arguments_deleter);
 }
 
@@ -33,7 +33,7 @@ Result<Program> TpuExecutable::hlo_module_with_config(std::span<const std::byte>
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetHloModuleWithConfig>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
-  const OwnedBytes bytes = own_bytes(args.hlo_module_with_config, args.hlo_module_with_config_size,
+  const OwnedBytes bytes = own_bytes(state(), args.hlo_module_with_config, args.hlo_module_with_config_size,
                                      args.hlo_module_with_config_ptr, args.hlo_module_with_config_deleter);
   return Program("hlo_with_config", std::string(bytes.text()));
 }
@@ -42,7 +42,7 @@ Result<OwnedBytes> TpuExecutable::compiled_memory_stats(std::span<const std::byt
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetCompiledMemoryStats>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
-  return own_bytes(args.compiled_memory_stats, args.compiled_memory_stats_size, args.compiled_memory_stats_ptr,
+  return own_bytes(state(), args.compiled_memory_stats, args.compiled_memory_stats_size, args.compiled_memory_stats_ptr,
                    args.compiled_memory_stats_deleter);
 }
 
@@ -78,7 +78,7 @@ Result<CompilationEnvironments> TpuExecutable::set_tpu_compilation_env(
                                 state(), {.serialized_compilation_environments = bytes.data(),
                                           .serialized_compilation_environments_size = bytes.size()}));
   const OwnedBytes result =
-      own_bytes(args.result_compilation_environments, args.result_compilation_environments_size,
+      own_bytes(state(), args.result_compilation_environments, args.result_compilation_environments_size,
                 args.result_compilation_environments_ptr, args.result_compilation_environments_deleter);
   return CompilationEnvironments::from_bytes(std::string(result.text()));
 }
@@ -92,7 +92,7 @@ Result<std::string> TpuExecutable::tpu_compilation_env_field(const CompilationEn
                                           .field_name = field.data(),
                                           .field_name_size = field.size()}));
   return std::string(
-      own_bytes(args.field_value, args.field_value_size, args.field_value_ptr, args.field_value_deleter).text());
+      own_bytes(state(), args.field_value, args.field_value_size, args.field_value_ptr, args.field_value_deleter).text());
 }
 
 Result<bool> TpuExecutable::is_tpu_predetermined_error(std::string_view status) const {

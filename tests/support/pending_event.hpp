@@ -8,13 +8,12 @@
 
 namespace pjrt::test {
 
-/// An event without a plugin that becomes ready when the test says so. Uses the inside of `Event::all`.
+/// An event without a plugin that becomes ready when the test says so.
 class PendingEvent {
  public:
   PendingEvent() {
-    joined_->pending = 1;
     auto* state = new detail::EventState;
-    state->joined = joined_;
+    state->completion = completion_;
     event_ = Event(detail::Ref<detail::EventState>::adopt(state));
   }
 
@@ -22,13 +21,10 @@ class PendingEvent {
   /// Drops the test's own handle of the event.
   void forget() { event_ = Event::ready(); }
 
-  void set(Result<void> outcome = {}) {
-    joined_->parts.push_back(Event::ready(std::move(outcome)));
-    joined_->part_is_ready();
-  }
+  void set(Result<void> outcome = {}) { completion_->set(std::move(outcome)); }
 
  private:
-  std::shared_ptr<detail::JoinedEvents> joined_ = std::make_shared<detail::JoinedEvents>();
+  std::shared_ptr<detail::Completion> completion_ = std::make_shared<detail::Completion>();
   Event event_ = Event::ready();
 };
 

@@ -49,8 +49,8 @@ TEST(Error, CopyOutlivesTheOriginal) {
 }
 
 TEST(Error, NotesAreAddedInOrder) {
-  EXPECT_THAT(Error(ErrorCode::Internal, "m").with_note("first").with_note("second").notes(),
-              ElementsAre("first", "second"));
+  const Error error = Error(ErrorCode::Internal, "m").with_note("first").with_note("second");
+  EXPECT_THAT(error.notes(), ElementsAre("first", "second"));
 }
 
 TEST(Error, NoteOnACopyDoesNotChangeTheOriginal) {
@@ -84,8 +84,8 @@ TEST(Error, ContextStandsBeforeTheMessageAndKeepsTheRest) {
 
 TEST(Error, PayloadsMayBeBinary) {
   const std::string binary("\0\x01\xff", 3);
-  EXPECT_EQ(Error(ErrorCode::Internal, "m").with_payloads({{"type.googleapis.com/a", binary}}).payloads()[0].value,
-            binary);
+  const Error error = Error(ErrorCode::Internal, "m").with_payloads({{"type.googleapis.com/a", binary}});
+  EXPECT_EQ(error.payloads()[0].value, binary);
 }
 
 TEST(Error, CanBeReadAfterItWasMovedFrom) {
@@ -94,7 +94,8 @@ TEST(Error, CanBeReadAfterItWasMovedFrom) {
   EXPECT_EQ(e.code(), ErrorCode::Unknown);
   EXPECT_EQ(e.message(), "");
   EXPECT_EQ(to_string(e), "UNKNOWN: ");
-  EXPECT_THAT(std::move(e).with_note("note").notes(), ElementsAre("note"));
+  const Error noted = std::move(e).with_note("note");
+  EXPECT_THAT(noted.notes(), ElementsAre("note"));
 }
 
 // As text.

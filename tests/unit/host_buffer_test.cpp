@@ -98,7 +98,8 @@ TEST(HostBuffer, DimensionsMustFitTheValues) {
                "5 elements do not make an array of dimensions [2,3]");
   EXPECT_ERROR(HostBuffer::copy_of(count(5), {2, 3}), InvalidArgument,
                "5 elements do not make an array of dimensions [2,3]");
-  EXPECT_ERROR(HostView::of(count(4), {-2, -2}), InvalidArgument, "[-2,-2]");
+  const std::vector<std::int32_t> values = count(4);
+  EXPECT_ERROR(HostView::of(values, {-2, -2}), InvalidArgument, "[-2,-2]");
 }
 
 TEST(HostBuffer, IsMadeOfAnyContiguousRange) {
@@ -277,22 +278,27 @@ TEST(HostView, StridedArraysHaveElementsWithValues) {
 
 TEST(HostView, RowMajorStridesAreDense) {
   const std::vector<std::int32_t> values = count(6);
-  EXPECT_TRUE(strided(values.data(), {2, 3}, {3, 1}).view().is_dense());
+  const HostBuffer array = strided(values.data(), {2, 3}, {3, 1});
+  EXPECT_TRUE(array.view().is_dense());
 }
 
 TEST(HostView, StridesOfDimensionsOfOneDoNotMatter) {
   const std::vector<std::int32_t> values = count(6);
-  EXPECT_TRUE(strided(values.data(), {1, 6, 1}, {77, 1, -5}).view().is_dense());
+  const HostBuffer array = strided(values.data(), {1, 6, 1}, {77, 1, -5});
+  EXPECT_TRUE(array.view().is_dense());
 }
 
 TEST(HostView, EmptyArraysAreDense) {
-  EXPECT_TRUE(strided(nullptr, {3, 0}, {50, 7}).view().is_dense());
+  const HostBuffer array = strided(nullptr, {3, 0}, {50, 7});
+  EXPECT_TRUE(array.view().is_dense());
 }
 
 TEST(HostView, BytesAreOfDenseArraysOnly) {
   const std::vector<std::int32_t> values = count(6);
-  EXPECT_EQ(strided(values.data(), {2, 3}, {3, 1}).bytes().size(), 24u);
-  EXPECT_TRUE(strided(values.data(), {3, 2}, {1, 3}).bytes().empty());
+  const HostBuffer dense = strided(values.data(), {2, 3}, {3, 1});
+  const HostBuffer transposed = strided(values.data(), {3, 2}, {1, 3});
+  EXPECT_EQ(dense.bytes().size(), 24u);
+  EXPECT_TRUE(transposed.bytes().empty());
 }
 
 TEST(HostBuffer, SpanOfStridedArraysIsRefused) {
@@ -308,7 +314,8 @@ TEST(HostBuffer, AtFollowsTheStrides) {
 
 TEST(HostBuffer, DenseOfADenseArrayIsItself) {
   const HostBuffer a = value_of(HostBuffer::from_vector(count(6), {2, 3}));
-  EXPECT_EQ(value_of(a.dense()).view().data(), a.view().data());
+  const HostBuffer dense = value_of(a.dense());
+  EXPECT_EQ(dense.view().data(), a.view().data());
 }
 
 TEST(HostBuffer, DenseOfAStridedArrayIsACopy) {

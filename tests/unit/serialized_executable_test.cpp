@@ -29,7 +29,8 @@ TEST(SerializedExecutable, GivesOriginAndPayloadBack) {
 }
 
 TEST(SerializedExecutable, GivesTheSameBytesBack) {
-  EXPECT_EQ(as_text(value_of(SerializedExecutable::parse(as_bytes(whole()))).bytes()), whole());
+  const SerializedExecutable read = value_of(SerializedExecutable::parse(as_bytes(whole())));
+  EXPECT_EQ(as_text(read.bytes()), whole());
 }
 
 TEST(SerializedExecutable, OriginMayLackParts) {
@@ -46,7 +47,8 @@ TEST(SerializedExecutable, OriginWithLineBreaksDoesNotBreakTheHeader) {
 }
 
 TEST(SerializedExecutable, PayloadMayBeEmpty) {
-  EXPECT_TRUE(value_of(SerializedExecutable::parse(as_bytes(whole("")))).payload().empty());
+  const SerializedExecutable read = value_of(SerializedExecutable::parse(as_bytes(whole(""))));
+  EXPECT_TRUE(read.payload().empty());
 }
 
 TEST(SerializedExecutable, ForeignBytesAreRefusedWithTheWayAround) {

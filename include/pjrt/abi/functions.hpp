@@ -770,6 +770,447 @@ inline constexpr std::array<NewerField, 9> newer_fields<PJRT_ExecuteOptions>{{{"
 template <>
 inline constexpr std::array<NewerField, 3> newer_fields<PJRT_Executable_DeserializeAndLoad_Args>{{{"overridden_serialized_compile_options", 48, 8, 71}, {"overridden_serialized_compile_options_size", 56, 8, 71}, {"load_options", 64, 8, 111}}};
 
+/// The handle that a function works on: its offset among the arguments, and its type. The offset is -1 for functions
+/// that work on none.
+struct Subject {
+  std::int16_t offset;
+  const char* handle;
+};
+template <class Args>
+inline constexpr Subject subject_of{-1, ""};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_Destroy_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_IsReady_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_Error_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_Await_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_OnReady_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_Destroy_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_PlatformName_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_ProcessIndex_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_PlatformVersion_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_Devices_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_AddressableDevices_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_LookupDevice_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_LookupAddressableDevice_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_AddressableMemories_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_Compile_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_DefaultDeviceAssignment_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_BufferFromHostBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_Id_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_ProcessIndex_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_Attributes_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_Kind_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_DebugString_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_ToString_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_GetDescription_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_IsAddressable_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_LocalHardwareId_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_AddressableMemories_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_DefaultMemory_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_MemoryStats_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_Destroy_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_Name_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_NumReplicas_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_NumPartitions_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_NumOutputs_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_SizeOfGeneratedCodeInBytes_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_GetCostAnalysis_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_OutputMemoryKinds_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_OptimizedProgram_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_Serialize_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_Destroy_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_GetExecutable_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_AddressableDevices_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_Delete_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_IsDeleted_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_Execute_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_DeserializeAndLoad_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_Fingerprint_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Destroy_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_ElementType_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Dimensions_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_UnpaddedDimensions_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_DynamicDimensionIndices_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_GetMemoryLayout_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_OnDeviceSizeInBytes_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Device_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Memory_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Delete_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_IsDeleted_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_CopyToDevice_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_ToHostBuffer_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_IsOnCpu_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_ReadyEvent_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_UnsafePointer_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_IncreaseExternalReferenceCount_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_DecreaseExternalReferenceCount_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_OpaqueDeviceMemoryDataPointer_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_CopyToDeviceStream_Destroy_Args>{16, "PJRT_CopyToDeviceStream"};
+template <>
+inline constexpr Subject subject_of<PJRT_CopyToDeviceStream_AddChunk_Args>{16, "PJRT_CopyToDeviceStream"};
+template <>
+inline constexpr Subject subject_of<PJRT_CopyToDeviceStream_TotalBytes_Args>{16, "PJRT_CopyToDeviceStream"};
+template <>
+inline constexpr Subject subject_of<PJRT_CopyToDeviceStream_GranuleSize_Args>{16, "PJRT_CopyToDeviceStream"};
+template <>
+inline constexpr Subject subject_of<PJRT_CopyToDeviceStream_CurrentBytes_Args>{16, "PJRT_CopyToDeviceStream"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_Destroy_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_PlatformName_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_PlatformVersion_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_GetDeviceDescriptions_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_Serialize_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_Attributes_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Compile_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_OutputElementTypes_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_OutputDimensions_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_CopyToMemory_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_CreateViewOfDeviceBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_Fingerprint_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_TopologyDescription_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_GetCompiledMemoryStats_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_ExecuteContext_Destroy_Args>{16, "PJRT_ExecuteContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_CopyRawToHost_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_Destroy_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_TransferData_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_CreateBuffersForAsyncHostToDevice_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_RetrieveBuffer_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_Device_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_BufferCount_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_BufferSize_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_SetBufferError_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_AddMetadata_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_DmaMap_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_DmaUnmap_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_CreateUninitializedBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_UpdateGlobalProcessInfo_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_CreateAliasBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_FulfillAliasBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_GetDeviceAssignment_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_CreateErrorBuffer_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncHostToDeviceTransferManager_TransferLiteral_Args>{16, "PJRT_AsyncHostToDeviceTransferManager"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_CopyRawToHostFuture_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_PoisonExecution_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_CreateAsyncTrackingEvent_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_AsyncTrackingEvent_Destroy_Args>{16, "PJRT_AsyncTrackingEvent"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_GetCompileOptions_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_DonateWithControlDependency_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Event_Set_Args>{16, "PJRT_Event"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_GetAttributes_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_Load_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_LoadedExecutable_AddressableDeviceLogicalIds_Args>{16, "PJRT_LoadedExecutable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Buffer_Bitcast_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_Fingerprint_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_ParameterMemoryKinds_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Device_ClearMemoryStats_Args>{16, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_MakeCanonicalShapeForMemorySpace_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TopologyDescription_GetMemorySpaceKindIds_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Get_Stream_For_External_Ready_Events_Args>{8, "PJRT_Device"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_MemoryLayout_Destroy_Args>{16, "PJRT_Layouts_MemoryLayout"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_MemoryLayout_Serialize_Args>{16, "PJRT_Layouts_MemoryLayout"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_PJRT_Client_GetDefaultLayout_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_PJRT_Buffer_MemoryLayout_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_PJRT_Topology_GetDefaultLayout_Args>{16, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_PJRT_Executable_GetOutputLayouts_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Layouts_PJRT_Executable_GetParameterLayouts_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_FFI_UserData_Add_Args>{16, "PJRT_ExecuteContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_DeviceDescription_MemoryDescriptions_Args>{16, "PJRT_DeviceDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_MemoryDescription_Kind_Args>{16, "PJRT_MemoryDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_RawBuffer_CreateRawAliasOfBuffer_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_PhaseCompile_Destroy_Compiler_Args>{16, "PJRT_PhaseCompiler"};
+template <>
+inline constexpr Subject subject_of<PJRT_PhaseCompile_Run_Phase_Args>{16, "PJRT_PhaseCompiler"};
+template <>
+inline constexpr Subject subject_of<PJRT_PhaseCompile_Get_PhaseNames_Args>{16, "PJRT_PhaseCompiler"};
+template <>
+inline constexpr Subject subject_of<PJRT_Transfers_PJRT_Client_MakeCrossHostReceiveBuffers_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Transfers_PJRT_Buffer_CopyToRemoteDevice_Args>{16, "PJRT_Buffer"};
+template <>
+inline constexpr Subject subject_of<PJRT_Transfers_PJRT_Client_CrossHostReceiveBuffers_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Transfers_PJRT_Client_CrossHostSendBuffers_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_ExecutableMetadata_GetExecutableMetadata_Args>{0, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Callback_RegisterCallback_Args>{8, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Callback_InvokeCallback_Args>{8, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_HostAllocator_GetPreferredAlignment_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_HostAllocator_Allocate_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_HostAllocator_Free_Args>{16, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_Subslice_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_IsSubsliceTopology_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_SubsliceDeviceIdFromFullDeviceId_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ReplaceHostBounds_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_IsEnhancedBarrierEnabled_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_HasLimitedIciConnectivity_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_IsReachableOverLimitedIci_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcessCount_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipsPerProcess_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_CoreCountPerChip_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipCount_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_CoreCount_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_LogiDeviceCountPerProcess_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_LogiDeviceCount_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_LogiDeviceCountPerChip_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_CoreCountPerProcess_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcessIds_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_LogiDeviceIdsOnProcess_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcIdAndIdxOnProcForChip_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcIdAndIdxOnProcForLogiDevice_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcessCoordFromId_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipIdFromCoord_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_LogiDeviceIdFromChipCoordAndIdx_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipCoordAndIdxForLogiDevice_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipsPerProcessBounds_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ChipBounds_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_ProcessBounds_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_TpuTopology_GetRoutingStrategy_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_CreateClientContextFromPjRtClient_Args>{8, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_DeleteClientContext_Args>{8, "PJRT_Megascale_ClientContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_CreateAoTConfig_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_CreateMultiSliceConfig_Args>{8, "PJRT_TopologyDescription"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ClientContext_Initialize_Args>{8, "PJRT_Megascale_ClientContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ClientContext_UnblockPendingWork_Args>{8, "PJRT_Megascale_ClientContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ClientContext_MegascalePort_Args>{8, "PJRT_Megascale_ClientContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_CreateMegascaleCollectives_Args>{8, "PJRT_Megascale_ClientContext"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_Delete_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorDigest_Delete_Args>{8, "PJRT_Megascale_ErrorDigest"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_AddError_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_ProcessAndShutdown_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_LogErrorDigest_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_Size_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Megascale_ErrorAggregator_Active_Args>{8, "PJRT_Megascale_ErrorAggregator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Shardings_PJRT_Executable_ParameterShardings_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Shardings_PJRT_Executable_OutputShardings_Args>{16, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_Client_RuntimeAbiVersion_Args>{8, "PJRT_Client"};
+template <>
+inline constexpr Subject subject_of<PJRT_Executable_GetAbiVersion_Args>{8, "PJRT_Executable"};
+template <>
+inline constexpr Subject subject_of<PJRT_RuntimeAbiVersion_Destroy_Args>{8, "PJRT_RuntimeAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_RuntimeAbiVersion_IsCompatibleWithRuntime_Args>{8, "PJRT_RuntimeAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_RuntimeAbiVersion_IsCompatibleWithExecutable_Args>{8, "PJRT_RuntimeAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_RuntimeAbiVersion_ToProto_Args>{8, "PJRT_RuntimeAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_RuntimeAbiVersion_PlatformId_Args>{8, "PJRT_RuntimeAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_ExecutableAbiVersion_Destroy_Args>{8, "PJRT_ExecutableAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_ExecutableAbiVersion_ToProto_Args>{8, "PJRT_ExecutableAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_ExecutableAbiVersion_PlatformId_Args>{8, "PJRT_ExecutableAbiVersion"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Destroy_Args>{8, "PJRT_Collectives"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_CreateCommunicators_Args>{8, "PJRT_Collectives"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_Destroy_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_AllReduce_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_ReduceScatter_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_AllGather_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_CollectivePermute_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_AllToAll_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_Collectives_Communicator_ToString_Args>{8, "PJRT_Collectives_Communicator"};
+template <>
+inline constexpr Subject subject_of<PJRT_MultiSlice_Config_Destroy_Args>{8, "PJRT_MultiSlice_Config"};
+template <>
+inline constexpr Subject subject_of<PJRT_MultiSlice_Config_NumSlices_Args>{8, "PJRT_MultiSlice_Config"};
+template <>
+inline constexpr Subject subject_of<PJRT_MultiSlice_Config_SliceId_Args>{8, "PJRT_MultiSlice_Config"};
+template <>
+inline constexpr Subject subject_of<PJRT_MultiSlice_Config_NumDevicesPerSlice_Args>{8, "PJRT_MultiSlice_Config"};
+template <>
+inline constexpr Subject subject_of<PJRT_MultiSlice_Config_Serialize_Args>{8, "PJRT_MultiSlice_Config"};
+template <>
+inline constexpr Subject subject_of<PJRT_HostMemoryAllocator_Allocate_Args>{16, "PJRT_Client"};
+
 /// The functions of PJRT_Api.
 namespace fn {
 

@@ -43,7 +43,11 @@ class HandleList {
 
   std::size_t size() const noexcept { return records_.size(); }
   bool empty() const noexcept { return records_.empty(); }
-  Handle operator[](std::size_t i) const noexcept { return Handle(owner_, records_[i]); }
+  /// The empty handle if there is no element `i`.
+  Handle operator[](std::size_t i) const noexcept {
+    return i < records_.size() ? Handle(owner_, records_[i]) : Handle::none();
+  }
+  /// The empty handle if there is no element.
   Handle front() const noexcept { return (*this)[0]; }
   iterator begin() const noexcept { return {this, 0}; }
   iterator end() const noexcept { return {this, size()}; }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace pjrt::detail {
@@ -14,10 +15,17 @@ class OwnedBytes {
   OwnedBytes(std::shared_ptr<const void> owner, std::span<const std::byte> bytes) noexcept
       : owner_(std::move(owner)), bytes_(bytes) {}
 
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  /// Moving copies, so that no bytes are ever without their owner.
+  OwnedBytes(const OwnedBytes&) noexcept = default;
+  OwnedBytes& operator=(const OwnedBytes&) noexcept = default;
+
+  std::span<const std::byte> bytes() const& noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const&& = delete;
+  std::string_view text() const& noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::string text() const&& { return std::string(text()); }
   std::size_t size() const noexcept { return bytes_.size(); }
-  operator std::span<const std::byte>() const noexcept { return bytes_; }
+  operator std::span<const std::byte>() const& noexcept { return bytes_; }
+  operator std::span<const std::byte>() const&& = delete;
 
  private:
   std::shared_ptr<const void> owner_;

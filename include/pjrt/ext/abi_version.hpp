@@ -25,8 +25,9 @@ class PJRT_EXPORT ExecutableAbiVersion {
   ExecutableAbiVersion(ExecutableAbiVersion&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   ExecutableAbiVersion& operator=(ExecutableAbiVersion&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    ExecutableAbiVersion taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_ExecutableAbiVersion_Destroy.
@@ -54,8 +55,9 @@ class PJRT_EXPORT RuntimeAbiVersion {
   RuntimeAbiVersion(RuntimeAbiVersion&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   RuntimeAbiVersion& operator=(RuntimeAbiVersion&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    RuntimeAbiVersion taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_RuntimeAbiVersion_Destroy.

@@ -51,9 +51,10 @@ class PJRT_EXPORT Communicator {
   Communicator(Communicator&& other) noexcept
       : plugin_(other.plugin_), collectives_(std::move(other.collectives_)), raw_(std::exchange(other.raw_, nullptr)) {}
   Communicator& operator=(Communicator&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(collectives_, other.collectives_);
-    std::swap(raw_, other.raw_);
+    Communicator taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(collectives_, taken.collectives_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_Collectives_Communicator_Destroy.

@@ -14,9 +14,14 @@ class HostMemory {
  public:
   HostMemory(std::shared_ptr<void> owner, std::span<std::byte> bytes) noexcept
       : owner_(std::move(owner)), bytes_(bytes) {}
-  std::span<std::byte> bytes() const noexcept { return bytes_; }
+  /// Moving copies, so that no bytes are ever without their owner.
+  HostMemory(const HostMemory&) noexcept = default;
+  HostMemory& operator=(const HostMemory&) noexcept = default;
+
+  std::span<std::byte> bytes() const& noexcept { return bytes_; }
+  std::span<std::byte> bytes() const&& = delete;
   /// For uploads without a copy: ViewOptions::keep_alive.
-  const std::shared_ptr<void>& owner() const noexcept { return owner_; }
+  std::shared_ptr<void> owner() const noexcept { return owner_; }
 
  private:
   std::shared_ptr<void> owner_;

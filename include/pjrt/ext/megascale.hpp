@@ -63,8 +63,9 @@ class PJRT_EXPORT MegascaleErrorDigest {
   MegascaleErrorDigest(MegascaleErrorDigest&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   MegascaleErrorDigest& operator=(MegascaleErrorDigest&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    MegascaleErrorDigest taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_Megascale_ErrorDigest_Delete.
@@ -88,8 +89,9 @@ class PJRT_EXPORT MegascaleErrorAggregator {
   MegascaleErrorAggregator(MegascaleErrorAggregator&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   MegascaleErrorAggregator& operator=(MegascaleErrorAggregator&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    MegascaleErrorAggregator taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_Megascale_ErrorAggregator_Delete.

@@ -24,8 +24,9 @@ class PJRT_EXPORT MultiSliceConfig {
   MultiSliceConfig(MultiSliceConfig&& other) noexcept
       : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   MultiSliceConfig& operator=(MultiSliceConfig&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    MultiSliceConfig taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_MultiSlice_Config_Destroy.

@@ -41,8 +41,9 @@ class PJRT_EXPORT PhaseCompiler {
  public:
   PhaseCompiler(PhaseCompiler&& other) noexcept : plugin_(other.plugin_), raw_(std::exchange(other.raw_, nullptr)) {}
   PhaseCompiler& operator=(PhaseCompiler&& other) noexcept {
-    std::swap(plugin_, other.plugin_);
-    std::swap(raw_, other.raw_);
+    PhaseCompiler taken(std::move(other));  // what this one had goes now
+    std::swap(plugin_, taken.plugin_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_PhaseCompile_Destroy_Compiler.

@@ -24,8 +24,9 @@ class PJRT_EXPORT RawBuffer {
  public:
   RawBuffer(RawBuffer&& other) noexcept : buffer_(std::move(other.buffer_)), raw_(std::exchange(other.raw_, nullptr)) {}
   RawBuffer& operator=(RawBuffer&& other) noexcept {
-    std::swap(buffer_, other.buffer_);
-    std::swap(raw_, other.raw_);
+    RawBuffer taken(std::move(other));  // what this one had goes now
+    std::swap(buffer_, taken.buffer_);
+    std::swap(raw_, taken.raw_);
     return *this;
   }
   /// Wraps PJRT_RawBuffer_Destroy.

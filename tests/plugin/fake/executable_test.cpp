@@ -274,7 +274,8 @@ TEST_F(FakeExecutable, WhoseOptimizedProgramIsASecretRunsUnchecked) {
 
 TEST_F(FakeExecutable, WhoseOptimizedProgramIsGarbageRunsUnchecked) {
   const LoadedExecutable loaded = compile(client_, {.outputs = {{ElementType::F32, {}}}, .optimized = "\xff\xff\xff"});
-  EXPECT_EQ(value_of(loaded.executable().optimized_program()).code(), "\xff\xff\xff");
+  const Program optimized = value_of(loaded.executable().optimized_program());
+  EXPECT_EQ(optimized.code(), "\xff\xff\xff");
   EXPECT_ERROR(loaded.parameters(), Unimplemented, "does not tell the parameters");
   EXPECT_OK(loaded());
 }

@@ -56,7 +56,8 @@ TEST_F(ExtTpuExecutable, TextsAreCopiedAndGivenBack) {
     fake.give_bytes(std::string(a.field_name, a.field_name_size) + " is on", a.field_value, a.field_value_size,
                     a.field_value_ptr, a.field_value_deleter);
   });
-  EXPECT_EQ(value_of(tpu.hlo_module_with_config(as_bytes("add"))).code(), "module");
+  const Program module = value_of(tpu.hlo_module_with_config(as_bytes("add")));
+  EXPECT_EQ(module.code(), "module");
   EXPECT_EQ(value_of(tpu.set_tpu_compilation_env(CompilationEnvironments::from_bytes("GPU"))).serialize(),
             "GPU and TPU");
   EXPECT_EQ(value_of(tpu.tpu_compilation_env_field({}, "scheduler")), "scheduler is on");

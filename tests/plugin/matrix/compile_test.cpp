@@ -62,7 +62,8 @@ TEST_P(Compile, HloProtos) {
 
 // HloModuleProtoWithConfig { hlo_module = 1 }
 Program optimized_hlo(const LoadedExecutable& executable) {
-  return Program::hlo(test::only_bytes(value_of(executable.executable().optimized_program()).code(), 1));
+  const Program optimized = value_of(executable.executable().optimized_program());
+  return Program::hlo(test::only_bytes(optimized.code(), 1));
 }
 
 TEST_P(Compile, OptimizedHloThroughTheBackendAlone) {
