@@ -77,11 +77,11 @@ class PJRT_EXPORT Error {
   std::span<const std::string> notes() const& noexcept;
   std::span<const std::string> notes() const&& = delete;
 
-  /// This error with more said about it.
+  /// This error with more said about it. Keeps the first 256 notes.
   Error with_note(std::string note) const&;
   /// The same for an error that is not needed any more.
   Error with_note(std::string note) &&;
-  /// This error with "context: " before its message.
+  /// This error with "context: " before its message, unless 16 KiB of context are there already.
   Error with_context(std::string_view context) const&;
   /// This error as one of that C function.
   Error with_function(std::string_view function) &&;
@@ -97,9 +97,35 @@ class PJRT_EXPORT Error {
 PJRT_EXPORT std::string to_string(const Error& error);
 PJRT_EXPORT std::ostream& operator<<(std::ostream& out, const Error& error);
 
-/// A value, or the Error that came instead of it. The only error channel of the library.
+/// A value, or the Error that came instead of it. The only error channel of the library: functions that return one throw
+/// nothing, and memory that runs out is `ResourceExhausted`.
 template <class T>
 using Result = std::expected<T, Error>;
+
+namespace detail {
+
+/// The exception in flight as an error; to be called in a catch block. Needs no memory for std::bad_alloc.
+PJRT_EXPORT Error caught() noexcept;
+
+/// Runs `f`, which returns a Result, an Event or a Future, and turns what it throws into an error.
+template <class F>
+auto catching(F&& f) -> decltype(f()) {
+#if defined(__cpp_exceptions)
+  try {
+    return f();
+  } catch (...) {
+    if constexpr (requires { decltype(f())(std::unexpected(caught())); }) {
+      return std::unexpected(caught());
+    } else {
+      return decltype(f())(caught());
+    }
+  }
+#else
+  return f();
+#endif
+}
+
+}  // namespace detail
 
 /// Thrown by `or_throw` alone. `what()` is the whole text of the error.
 class PJRT_EXPORT Exception : public std::runtime_error {

@@ -98,7 +98,12 @@ class PJRT_EXPORT Event {
   /// dropped before. Wraps PJRT_Event_OnReady.
   template <std::invocable<Result<void>> F>
   [[nodiscard]] Result<void> on_ready(F callback, RunOn where = RunOn::Dispatcher) const {
-    auto owned = std::make_unique<F>(std::move(callback));
+    std::unique_ptr<F> owned;
+    auto made = detail::catching([&]() -> Result<void> {
+      owned = std::make_unique<F>(std::move(callback));
+      return {};
+    });
+    if (!made) return made;
     auto result = on_ready(
         [](void* user, Result<void> outcome) noexcept {
           const std::unique_ptr<F> f(static_cast<F*>(user));

@@ -135,10 +135,12 @@ class PJRT_EXPORT HostBuffer {
   /// Takes the vector's memory; nothing is copied.
   template <HostElement T>
   static Result<HostBuffer> from_vector(std::vector<T> values, Dimensions dims) {
-    auto owner = std::make_shared<std::vector<T>>(std::move(values));
-    Result<HostView> view = HostView::of(*owner, std::move(dims));
-    if (!view) return std::unexpected(std::move(view).error());
-    return HostBuffer(*std::move(view), std::move(owner), true);
+    return detail::catching([&]() -> Result<HostBuffer> {
+      auto owner = std::make_shared<std::vector<T>>(std::move(values));
+      Result<HostView> view = HostView::of(*owner, std::move(dims));
+      if (!view) return std::unexpected(std::move(view).error());
+      return HostBuffer(*std::move(view), std::move(owner), true);
+    });
   }
   /// Looks at memory that `owner` keeps alive (null: the caller does). Read-only.
   static HostBuffer borrow(HostView view, std::shared_ptr<const void> owner);
@@ -204,15 +206,17 @@ class PJRT_EXPORT HostBuffer {
   template <HostElement T>
   Result<std::vector<T>> to_vector() const {
     if (auto ok = check_type(element_type_of<T>); !ok) return std::unexpected(std::move(ok).error());
-    std::vector<T> values(static_cast<std::size_t>(element_count()));
-    if constexpr (std::same_as<T, bool>) {
-      std::vector<std::byte> bytes(values.size());
-      view_.copy_to(bytes.data());
-      for (std::size_t i = 0; i < values.size(); ++i) values[i] = bytes[i] != std::byte{0};
-    } else {
-      view_.copy_to(reinterpret_cast<std::byte*>(values.data()));
-    }
-    return values;
+    return detail::catching([&]() -> Result<std::vector<T>> {
+      std::vector<T> values(static_cast<std::size_t>(element_count()));
+      if constexpr (std::same_as<T, bool>) {
+        std::vector<std::byte> bytes(values.size());
+        view_.copy_to(bytes.data());
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = bytes[i] != std::byte{0};
+      } else {
+        view_.copy_to(reinterpret_cast<std::byte*>(values.data()));
+      }
+      return values;
+    });
   }
 
   /// A dense copy with memory of its own.

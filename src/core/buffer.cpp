@@ -8,7 +8,7 @@
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 

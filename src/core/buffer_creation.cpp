@@ -7,6 +7,7 @@
 #include "core/checks.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/handle_errors.hpp"
 #include "core/layout_probe.hpp"
 #include "core/placement.hpp"
 #include "core/try.hpp"
@@ -99,12 +100,10 @@ Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* er
   abi::PJRT_Client_FulfillAliasBuffer_Args args{};
   args.client = client.raw;
   args.buffer = buffer != nullptr ? buffer->raw : nullptr;
-  std::string message;
   if (error != nullptr) {
-    message = error->message();
     args.status_code = detail::to_c(error->code());
-    args.error_message = message.data();
-    args.error_message_size = message.size();
+    args.error_message = error->message().data();
+    args.error_message_size = error->message().size();
   }
   args.fulfill_alias_buffer_cb = std::exchange(raw_, nullptr);
   alias_ = {};
@@ -161,8 +160,8 @@ AliasFulfillment& AliasFulfillment::operator=(AliasFulfillment&& other) noexcept
 
 AliasFulfillment::~AliasFulfillment() {
   if (raw_ == nullptr) return;
-  const Error abandoned(ErrorCode::Cancelled, "the alias was abandoned before it was fulfilled");
-  (void)tell(nullptr, &abandoned);
+  const Error abandoned = detail::cancelled("the alias was abandoned before it was fulfilled");
+  (void)detail::catching([&] { return tell(nullptr, &abandoned); });
 }
 
 Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options,

@@ -8,7 +8,7 @@
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
 
@@ -199,23 +199,21 @@ RawCopy& RawCopy::operator=(RawCopy&& other) noexcept {
 
 RawCopy::~RawCopy() {
   if (pending_ == nullptr) return;
-  const Error abandoned(ErrorCode::Cancelled, "the raw copy was destroyed before its destination was provided");
+  const Error abandoned = detail::cancelled("the raw copy was destroyed before its destination was provided");
   tell(nullptr, &abandoned);
 }
 
 void RawCopy::tell(void* out, const Error* error) noexcept {
   const std::unique_ptr<Pending> pending = std::move(pending_);
-  if (pending->buffer->plugin().lost_by_fork.load()) return;
+  if (pending->buffer->plugin().gone.load() != detail::Gone::No) return;
   abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args args{};
   args.struct_size = abi::struct_size<abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args>;
   args.callback_data = pending->callback_data;
   args.dst = out;
-  std::string message;
   if (error != nullptr) {
-    message = error->message();
     args.error_code = detail::to_c(error->code());
-    args.error_message = message.data();
-    args.error_message_size = message.size();
+    args.error_message = error->message().data();
+    args.error_message_size = error->message().size();
   }
   pending->callback(&args);
 }

@@ -5,7 +5,7 @@
 #include "core/buffer_state.hpp"
 #include "core/call.hpp"
 #include "core/convert.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
 
@@ -96,21 +96,19 @@ ControlDependency& ControlDependency::operator=(ControlDependency&& other) noexc
 
 ControlDependency::~ControlDependency() {
   if (pending_ != nullptr)
-    tell(std::unexpected(Error(ErrorCode::Cancelled, "the control dependency was dropped before it was resolved")));
+    tell(std::unexpected(detail::cancelled("the control dependency was destroyed before it was resolved")));
 }
 
 void ControlDependency::tell(const Result<void>& outcome) noexcept {
   const std::unique_ptr<Pending> pending = std::move(pending_);
-  if (pending->client->plugin->lost_by_fork.load()) return;
+  if (pending->client->plugin->gone.load() != detail::Gone::No) return;
   abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args args{};
   args.struct_size = abi::struct_size<abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args>;
   args.callback_data = pending->callback_data;
-  std::string message;
   if (!outcome) {
-    message = outcome.error().message();
     args.error_code = detail::to_c(outcome.error().code());
-    args.error_message = message.data();
-    args.error_message_size = message.size();
+    args.error_message = outcome.error().message().data();
+    args.error_message_size = outcome.error().message().size();
   }
   pending->callback(&args);
 }

@@ -106,7 +106,12 @@ Error empty_subject(const abi::Subject& subject, std::string_view function) {
       .with_function(function);
 }
 
-Error used_after_fork(const PluginState& plugin, std::string_view function) {
+Error plugin_is_gone(const PluginState& plugin, std::string_view function) {
+  if (plugin.gone.load() == Gone::Exiting) {
+    return Error(ErrorCode::FailedPrecondition,
+                 "plugin " + Plugin(&plugin).description() + " cannot be used while the process ends")
+        .with_function(function);
+  }
   return Error(ErrorCode::FailedPrecondition,
                "plugin " + Plugin(&plugin).description() +
                    " was started before fork(), and its threads do not exist in this child process")

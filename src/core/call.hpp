@@ -26,8 +26,8 @@ Error absent_function(const PluginState& plugin, int extension, const abi::Exten
 /// "the client is empty: it was moved from": the handle that a function should work on is null.
 Error empty_subject(const abi::Subject& subject, std::string_view function);
 
-/// FailedPrecondition, naming fork: the plugin belongs to the parent process.
-Error used_after_fork(const PluginState& plugin, std::string_view function);
+/// FailedPrecondition: the plugin belongs to the parent process, or the process is ending.
+Error plugin_is_gone(const PluginState& plugin, std::string_view function);
 
 /// Whether a function makes a plugin start threads or take locks that do not survive a fork.
 template <class F>
@@ -45,15 +45,15 @@ inline constexpr bool kStartsPlugin<abi::fn::PJRT_Event_Create> = true;
 template <>
 inline constexpr bool kStartsPlugin<abi::fn::PJRT_ExecuteContext_Create> = true;
 
-/// What is checked before every call: the function is there, the process is the one that started the plugin, and the
+/// What is checked before every call: the function is there, the plugin can be used in this process, and the
 /// handle that the function works on is not empty.
 template <class F, class Function, class MakeAbsent>
 Result<void> check_call(const PluginState& plugin, const typename F::Args& args, Function function,
                         std::string_view name, MakeAbsent&& absent) {
   if (function == nullptr) [[unlikely]]
     return std::unexpected(absent());
-  if (plugin.lost_by_fork.load(std::memory_order_relaxed)) [[unlikely]]
-    return std::unexpected(used_after_fork(plugin, name));
+  if (plugin.gone.load(std::memory_order_relaxed) != Gone::No) [[unlikely]]
+    return std::unexpected(plugin_is_gone(plugin, name));
   constexpr abi::Subject subject = abi::subject_of<typename F::Args>;
   if constexpr (subject.offset >= 0) {
     const void* handle = nullptr;

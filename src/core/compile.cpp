@@ -9,7 +9,7 @@
 #include "core/convert.hpp"
 #include "core/executable_state.hpp"
 #include "core/topology_state.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 #include "proto/hlo.hpp"

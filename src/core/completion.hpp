@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <mutex>
 
-#include "core/fork.hpp"
+#include "core/process.hpp"
 #include "pjrt/error.hpp"
 
 namespace pjrt::detail {

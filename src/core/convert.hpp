@@ -97,7 +97,7 @@ OwnedBytes own_bytes(const PluginState& plugin, const char* data, std::size_t si
   std::shared_ptr<const void> owner;
   if (holder != nullptr && deleter != nullptr) {
     owner = std::shared_ptr<Holder>(holder, [&plugin, deleter](Holder* h) {
-      if (!plugin.lost_by_fork.load(std::memory_order_relaxed)) deleter(h);
+      if (plugin.gone.load(std::memory_order_relaxed) == Gone::No) deleter(h);
     });
   }
   if (data == nullptr) size = 0;

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-#include "core/fork.hpp"
+#include "core/process.hpp"
 
 namespace pjrt::detail {
 namespace {

@@ -1,7 +1,9 @@
 #include "pjrt/error.hpp"
 
 #include <atomic>
+#include <new>
 #include <ostream>
+#include <stdexcept>
 
 #include "pjrt/abi/tables.hpp"
 
@@ -16,6 +18,7 @@ struct ErrorState {
   std::string function;
   std::vector<ErrorPayload> payloads;
   std::vector<std::string> notes;
+  std::size_t context_size = 0;  // of the message's beginning
 };
 
 void retain(ErrorState* s) noexcept {
@@ -27,6 +30,38 @@ void release(ErrorState* s) noexcept {
 }
 
 }  // namespace detail
+
+namespace {
+
+// An error that is passed on in a loop and gains something at each turn must not grow without end.
+constexpr std::size_t kMostNotes = 256;
+constexpr std::size_t kMostContext = 16384;
+
+/// Made when the library is loaded, so that there is something to answer when there is no memory for an answer.
+const Error out_of_memory(ErrorCode::ResourceExhausted, "the host's memory is exhausted");
+const Error unknown_exception(ErrorCode::Internal, "something was thrown that is not a std::exception");
+
+}  // namespace
+
+Error detail::caught() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      return out_of_memory;
+    } catch (const std::length_error&) {
+      return Error(ErrorCode::ResourceExhausted, "something is too large for the host's memory");
+    } catch (const Exception& e) {
+      return e.error();
+    } catch (const std::exception& e) {
+      return Error(ErrorCode::Internal, e.what());
+    } catch (...) {
+      return unknown_exception;
+    }
+  } catch (...) {  // no memory for the message
+    return out_of_memory;
+  }
+}
 
 std::string_view name(ErrorCode code) noexcept {
   const std::string_view known = abi::enumerator_name(static_cast<abi::PJRT_Error_Code>(code));
@@ -60,15 +95,16 @@ std::span<const std::string> Error::notes() const& noexcept {
 detail::ErrorState& Error::own() {
   const detail::ErrorState* old = state_.get();
   if (old == nullptr || old->references.load(std::memory_order_acquire) != 1) {
-    auto* copy = new detail::ErrorState;
+    auto copy = detail::Ref<detail::ErrorState>::adopt(new detail::ErrorState);
     if (old != nullptr) {
       copy->code = old->code;
       copy->message = old->message;
       copy->function = old->function;
       copy->payloads = old->payloads;
       copy->notes = old->notes;
+      copy->context_size = old->context_size;
     }
-    state_ = detail::Ref<detail::ErrorState>::adopt(copy);
+    state_ = std::move(copy);
   }
   return *state_;
 }
@@ -78,13 +114,17 @@ Error Error::with_note(std::string note) const& {
 }
 
 Error Error::with_note(std::string note) && {
-  own().notes.push_back(std::move(note));
+  detail::ErrorState& s = own();
+  if (s.notes.size() < kMostNotes) s.notes.push_back(std::move(note));
   return std::move(*this);
 }
 
 Error Error::with_context(std::string_view context) const& {
   Error copy(*this);
-  copy.own().message = std::string(context) + ": " + copy.own().message;
+  detail::ErrorState& s = copy.own();
+  if (s.context_size + context.size() > kMostContext) return copy;
+  s.context_size += context.size();
+  s.message = std::string(context) + ": " + s.message;
   return copy;
 }
 

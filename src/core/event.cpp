@@ -7,7 +7,7 @@
 #include "core/convert.hpp"
 #include "core/dispatcher.hpp"
 #include "core/event_state.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -313,19 +313,17 @@ Result<void> EventSetter::set(Result<void> outcome) {
   }
   abi::PJRT_Event_Set_Args args{};
   args.event = state_->raw;
-  std::string message;
   if (!outcome) {
-    message = outcome.error().message();
     args.error_code = detail::to_c(outcome.error().code());
-    args.error_message = message.data();
-    args.error_message_size = message.size();
+    args.error_message = outcome.error().message().data();
+    args.error_message_size = outcome.error().message().size();
   }
   return detail::call<abi::fn::PJRT_Event_Set>(*state_->plugin, args);
 }
 
 void EventSetter::abandon() noexcept {
   if (state_ && !state_->set.load())
-    (void)set(std::unexpected(Error(ErrorCode::Cancelled, "the event was abandoned before it was set")));
+    (void)set(std::unexpected(detail::cancelled("the event was abandoned before it was set")));
 }
 
 EventSetter& EventSetter::operator=(EventSetter&& other) noexcept {

@@ -12,7 +12,7 @@
 #include "core/execute.hpp"
 #include "core/execute_callbacks.hpp"
 #include "core/scratch.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 #include "pjrt/loaded_executable.hpp"
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <new>
 
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {

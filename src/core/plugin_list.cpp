@@ -1,6 +1,6 @@
 #include "core/plugin_list.hpp"
 
-#include "core/fork.hpp"
+#include "core/process.hpp"
 
 namespace pjrt::detail {
 namespace {
@@ -19,7 +19,7 @@ PluginState* PluginList::first() noexcept {
 }
 
 void PluginList::add(PluginState& plugin) noexcept {
-  watch_forks();
+  watch_process();
   plugin.next = first_plugin.load(std::memory_order_relaxed);
   while (!first_plugin.compare_exchange_weak(plugin.next, &plugin, std::memory_order_release,
                                              std::memory_order_relaxed)) {

@@ -17,6 +17,15 @@
 
 namespace pjrt::detail {
 
+/// Why a plugin cannot be used although it is loaded.
+enum class Gone : int {
+  No,
+  /// This process was forked from the one that started it: its threads do not exist here.
+  Forked,
+  /// The process is ending, and the plugin's own statics may have been destroyed.
+  Exiting,
+};
+
 /// Everything the library knows of a loaded plugin. Never destroyed.
 struct PluginState {
   std::string name;
@@ -35,8 +44,8 @@ struct PluginState {
 
   /// The plugin has made something that may have threads or locks. Set once, by the choke point.
   mutable std::atomic<bool> started{false};
-  /// This process was forked from the one that started the plugin: nothing of it may be called here.
-  std::atomic<bool> lost_by_fork{false};
+  /// Why nothing of the plugin may be called any more; see process.hpp.
+  std::atomic<Gone> gone{Gone::No};
   /// The next of all plugins; see PluginList.
   PluginState* next = nullptr;
 

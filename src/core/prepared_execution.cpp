@@ -8,7 +8,7 @@
 #include "core/event_state.hpp"
 #include "core/execute.hpp"
 #include "core/execute_callbacks.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {

@@ -11,7 +11,7 @@
 #include "core/layout_probe.hpp"
 #include "core/placement.hpp"
 #include "core/ranges.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {

@@ -3,6 +3,8 @@
 #include <expected>
 #include <utility>
 
+#include "pjrt/error.hpp"
+
 /// `PJRT_TRY(auto x, f());` is `auto x = *f();`, returning f's error if there is one. Inside the library only.
 #define PJRT_TRY(target, ...) PJRT_TRY_NAMED(PJRT_TRY_CAT(try_result_, __LINE__), target, __VA_ARGS__)
 #define PJRT_TRY_NAMED(result, target, ...)                       \
@@ -15,3 +17,13 @@
 /// The same for an expression without a value.
 #define PJRT_CHECK(...) \
   if (auto check_result = (__VA_ARGS__); !check_result) return std::unexpected(std::move(check_result).error())
+
+/// At the end of a public function: `Result<X> f() try { … } PJRT_CATCH`. No exception leaves one; memory may run out
+/// anywhere.
+#define PJRT_CATCH \
+  catch (...) { return std::unexpected(::pjrt::detail::caught()); }
+/// The same for functions that return an Event, and a Future of T.
+#define PJRT_CATCH_EVENT \
+  catch (...) { return ::pjrt::Event::ready(std::unexpected(::pjrt::detail::caught())); }
+#define PJRT_CATCH_FUTURE(T) \
+  catch (...) { return ::pjrt::Future<T>(::pjrt::detail::caught()); }

@@ -2,7 +2,7 @@
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {

@@ -5,7 +5,7 @@
 #include "core/buffer_state.hpp"
 #include "core/call.hpp"
 #include "core/event_state.hpp"
-#include "core/moved_from.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::ext {

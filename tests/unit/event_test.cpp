@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <coroutine>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -183,10 +185,12 @@ TEST(EventOnReady, RunsAtOnceOnThisThreadWhereTheEventIsReady) {
   EXPECT_EQ(text, "no");
 }
 
+// Callbacks that promise not to block, on the thread that makes the event ready.
+
 TEST(EventOnReady, RunsOnceWhenTheEventBecomesReady) {
   PendingEvent pending;
   int calls = 0;
-  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ++calls; }));
+  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ++calls; }, RunOn::PluginThread));
   EXPECT_EQ(calls, 0);
   pending.set();
   EXPECT_EQ(calls, 1);
@@ -196,7 +200,7 @@ TEST(EventOnReady, SeveralRunInTheOrderTheyWereGiven) {
   PendingEvent pending;
   std::vector<int> order;
   for (int i = 0; i < 3; ++i)
-    ASSERT_OK(pending.event().on_ready([&order, i](const Result<void>&) { order.push_back(i); }));
+    ASSERT_OK(pending.event().on_ready([&order, i](const Result<void>&) { order.push_back(i); }, RunOn::PluginThread));
   pending.set();
   EXPECT_THAT(order, ElementsAre(0, 1, 2));
 }
@@ -204,7 +208,8 @@ TEST(EventOnReady, SeveralRunInTheOrderTheyWereGiven) {
 TEST(EventOnReady, RunsThoughTheEventWasDropped) {
   PendingEvent pending;
   std::string text;
-  ASSERT_OK(pending.event().on_ready([&](const Result<void>& outcome) { text = outcome.error().message(); }));
+  ASSERT_OK(pending.event().on_ready([&](const Result<void>& outcome) { text = outcome.error().message(); },
+                                     RunOn::PluginThread));
   pending.forget();
   pending.set(failure("no"));
   EXPECT_EQ(text, "no");
@@ -215,7 +220,8 @@ TEST(EventOnReady, TakesCallbacksThatCannotBeCopiedAndDropsThemAfterTheCall) {
   auto value = std::make_unique<std::shared_ptr<int>>(std::make_shared<int>(7));
   const std::weak_ptr<int> watch = *value;
   int seen = 0;
-  ASSERT_OK(pending.event().on_ready([value = std::move(value), &seen](const Result<void>&) { seen = **value; }));
+  ASSERT_OK(pending.event().on_ready([value = std::move(value), &seen](const Result<void>&) { seen = **value; },
+                                     RunOn::PluginThread));
   EXPECT_FALSE(watch.expired());
   pending.set();
   EXPECT_EQ(seen, 7);
@@ -226,9 +232,84 @@ TEST(EventOnReady, MayUseTheEventInside) {
   PendingEvent pending;
   const Event event = pending.event();
   bool well = false;
-  ASSERT_OK(event.on_ready([&, event](const Result<void>&) { well = event.is_ready() && event.await().has_value(); }));
+  ASSERT_OK(event.on_ready([&, event](const Result<void>&) { well = event.is_ready() && event.await().has_value(); },
+                           RunOn::PluginThread));
   pending.set();
   EXPECT_TRUE(well);
+}
+
+// Callbacks on the library's own threads.
+
+TEST(EventDispatcher, RunsCallbacksOnAThreadOfItsOwn) {
+  PendingEvent pending;
+  std::promise<std::thread::id> ran;
+  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ran.set_value(std::this_thread::get_id()); }));
+  pending.set();
+  EXPECT_NE(ran.get_future().get(), std::this_thread::get_id());
+}
+
+TEST(EventDispatcher, CallbacksThatBlockDoNotKeepOthersFromRunning) {
+  // Ten wait for the eleventh, and more threads are started than usually run.
+  std::promise<void> last;
+  const std::shared_future<void> eleventh = last.get_future().share();
+  std::atomic<int> done{0};
+  for (int i = 0; i < 10; ++i) {
+    PendingEvent pending;
+    ASSERT_OK(pending.event().on_ready([&, eleventh](const Result<void>&) {
+      eleventh.wait();
+      ++done;
+    }));
+    pending.set();
+  }
+  PendingEvent pending;
+  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { last.set_value(); }));
+  pending.set();
+  while (done < 10) std::this_thread::yield();
+  EXPECT_EQ(done, 10);
+}
+
+TEST(EventDispatcher, RunsEveryOneOfManyCallbacks) {
+  std::atomic<int> calls{0};
+  for (int i = 0; i < 5000; ++i) {
+    PendingEvent pending;
+    ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ++calls; }));
+    pending.set();
+  }
+  while (calls < 5000) std::this_thread::yield();
+  EXPECT_EQ(calls, 5000);
+}
+
+// Long chains need no deep stack, and chains of what is ready no memory.
+
+TEST(EventAll, AddingReadyEventsInALoopBuildsNoChain) {
+  PendingEvent pending;
+  Event all = pending.event();
+  for (int i = 0; i < 1000000; ++i) all = Event::all({all, Event::ready()});
+  EXPECT_EQ(all.state(), pending.event().state());
+  pending.set();
+  EXPECT_OK(all.await());
+}
+
+TEST(EventAll, LongChainsOfPendingEventsCompleteAndGo) {
+  PendingEvent first;
+  PendingEvent other;
+  Event all = first.event();
+  for (int i = 0; i < 200000; ++i) all = Event::all({all, other.event()});
+  other.set();
+  EXPECT_FALSE(all.is_ready());
+  first.set(failure("no"));
+  EXPECT_ERROR(all.await(), Aborted, "no");
+}
+
+TEST(EventAll, LongChainsMayBeAbandoned) {
+  PendingEvent first;
+  PendingEvent other;
+  {
+    Event all = first.event();
+    for (int i = 0; i < 200000; ++i) all = Event::all({all, other.event()});
+  }
+  first.set();
+  other.set();
 }
 
 // Exceptions that callbacks let out.
@@ -264,7 +345,7 @@ TEST_F(CallbackException, OfAReadyEventGoesToTheHandler) {
 
 TEST_F(CallbackException, OfAPendingEventGoesToTheHandler) {
   PendingEvent pending;
-  ASSERT_OK(pending.event().on_ready([](const Result<void>&) { throw 5; }));
+  ASSERT_OK(pending.event().on_ready([](const Result<void>&) { throw 5; }, RunOn::PluginThread));
   pending.set();
   EXPECT_EQ(what, "something else");
 }
@@ -272,8 +353,9 @@ TEST_F(CallbackException, OfAPendingEventGoesToTheHandler) {
 TEST_F(CallbackException, DoesNotKeepOthersFromRunning) {
   PendingEvent pending;
   bool ran = false;
-  ASSERT_OK(pending.event().on_ready([](const Result<void>&) { throw std::runtime_error("oops"); }));
-  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ran = true; }));
+  ASSERT_OK(
+      pending.event().on_ready([](const Result<void>&) { throw std::runtime_error("oops"); }, RunOn::PluginThread));
+  ASSERT_OK(pending.event().on_ready([&](const Result<void>&) { ran = true; }, RunOn::PluginThread));
   pending.set();
   EXPECT_TRUE(ran);
 }
@@ -310,7 +392,7 @@ struct Seen {
 };
 
 Task wait_for(Event event, Seen& seen) {
-  seen.outcome = co_await event;
+  seen.outcome = co_await on_plugin_thread(std::move(event));
   seen.thread = std::this_thread::get_id();
   seen.done = true;
 }
@@ -348,12 +430,24 @@ TEST(EventCoAwait, EventThatBecomesReadyWhileSuspendingResumesOnce) {
   }
 }
 
+TEST(EventCoAwait, CoroutinesThatWaitAreResumedWhereTheyMayBlock) {
+  PendingEvent pending;
+  std::promise<std::thread::id> resumed;
+  const auto run = [](Event event, std::promise<std::thread::id>& where) -> Task {
+    EXPECT_OK(co_await event);
+    where.set_value(std::this_thread::get_id());
+  };
+  run(pending.event(), resumed);
+  pending.set();
+  EXPECT_NE(resumed.get_future().get(), std::this_thread::get_id());
+}
+
 TEST(EventCoAwait, SeveralInARow) {
   std::vector<PendingEvent> pending(3);
   int passed = 0;
   const auto run = [](std::vector<PendingEvent>& events, int& count) -> Task {
     for (PendingEvent& p : events) {
-      if (co_await p.event()) ++count;
+      if (co_await on_plugin_thread(p.event())) ++count;
     }
   };
   run(pending, passed);

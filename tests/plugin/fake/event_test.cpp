@@ -106,7 +106,7 @@ TEST_F(FakeEvents, CallbacksRunOnTheThreadThatReleasesThem) {
   EXPECT_OK(e.on_ready([&](const Result<void>& outcome) {
     EXPECT_OK(outcome);
     where = std::this_thread::get_id();
-  }));
+  }, RunOn::PluginThread));
   EXPECT_EQ(where, std::thread::id());
   std::thread::id releaser;
   std::jthread([&] {
@@ -119,7 +119,7 @@ TEST_F(FakeEvents, CallbacksRunOnTheThreadThatReleasesThem) {
 TEST_F(FakeEvents, CallbacksGetTheErrorWithItsPayloads) {
   const Event e = pending();
   std::optional<Error> error;
-  EXPECT_OK(e.on_ready([&](const Result<void>& outcome) { error = outcome.error(); }));
+  EXPECT_OK(e.on_ready([&](const Result<void>& outcome) { error = outcome.error(); }, RunOn::PluginThread));
   fake.release_events(
       fake::Failure{ErrorCode::Unavailable, "preempted", {{"a", "1"}, {"b", std::string("\0\xff", 2)}}});
   ASSERT_TRUE(error);
@@ -131,7 +131,7 @@ TEST_F(FakeEvents, CallbacksGetTheErrorWithItsPayloads) {
 TEST_F(FakeEvents, SeveralCallbacksRunInTheOrderTheyWereGiven) {
   const Event e = pending();
   std::vector<int> order;
-  for (int i = 0; i < 3; ++i) EXPECT_OK(e.on_ready([&order, i](auto&&) { order.push_back(i); }));
+  for (int i = 0; i < 3; ++i) EXPECT_OK(e.on_ready([&order, i](auto&&) { order.push_back(i); }, RunOn::PluginThread));
   fake.release_events();
   EXPECT_THAT(order, ElementsAre(0, 1, 2));
 }
@@ -140,7 +140,7 @@ TEST_F(FakeEvents, CallbackOfADroppedEventRunsAllTheSame) {
   bool ran = false;
   {
     const Event e = pending();
-    EXPECT_OK(e.on_ready([&](auto&&) { ran = true; }));
+    EXPECT_OK(e.on_ready([&](auto&&) { ran = true; }, RunOn::PluginThread));
   }
   EXPECT_THAT(fake.live(), ::testing::Contains(::testing::Key("client")));
   EXPECT_THAT(fake.live(), ::testing::Not(::testing::Contains(::testing::Key("event"))));
@@ -164,7 +164,7 @@ TEST_F(FakeEvents, ACallbackMayDropTheEventAndItsClient) {
     e.reset();
     buffer.reset();
     own.reset();
-  }));
+  }, RunOn::PluginThread));
   fake.release_events();
   // The client goes on a thread of its own, for its plugin's threads may be waited for.
   for (int i = 0; i < 1000 && fake.live()["client"] > 1; ++i) std::this_thread::sleep_for(1ms);
@@ -211,7 +211,7 @@ struct Detached {
 
 TEST_F(FakeEvents, ACoroutineGoesOnWhenTheEventIsReleased) {
   std::optional<Result<void>> outcome;
-  const auto wait = [](Event e, std::optional<Result<void>>& out) -> Detached { out = co_await e; };
+  const auto wait = [](Event e, std::optional<Result<void>>& out) -> Detached { out = co_await on_plugin_thread(e); };
   wait(pending(), outcome);
   EXPECT_FALSE(outcome);
   fake.release_events(fake::Failure{ErrorCode::Aborted, "no"});

@@ -147,7 +147,7 @@ TEST_F(Lifetime, ACallbackHeldByThePluginMayBeTheLastToKnowTheClient) {
   {
     const Client client = make_client();
     const Buffer buffer = value_of(client.upload(1.0f));
-    EXPECT_OK(buffer.ready().on_ready([&ran, client](auto&&) { ran = true; }));
+    EXPECT_OK(buffer.ready().on_ready([&ran, client](auto&&) { ran = true; }, RunOn::PluginThread));
   }
   EXPECT_EQ(fake.live()["client"], 1);
   std::jthread([&] { fake.release_events(); }).join();

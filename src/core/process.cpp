@@ -1,7 +1,8 @@
-#include "core/fork.hpp"
+#include "core/process.hpp"
 
 #include <pthread.h>
 
+#include <cstdlib>
 #include <new>
 
 #include "core/plugin_list.hpp"
@@ -13,20 +14,28 @@ namespace {
 std::atomic<std::uint32_t> generation{0};
 
 /// Async-signal-safe: the child of a program with threads may do no more until it execs or returns here.
-void after_fork_in_child() {
+void in_child() {
   generation.fetch_add(1, std::memory_order_relaxed);
   recording.store(false, std::memory_order_relaxed);
   // Another thread of the parent may have held the mutex; the list itself is whole at every moment.
   new (&PluginList::mutex()) std::mutex;
   for (PluginState* p = PluginList::first(); p != nullptr; p = p->next) {
-    if (p->started.load(std::memory_order_relaxed)) p->lost_by_fork.store(true, std::memory_order_relaxed);
+    if (p->started.load(std::memory_order_relaxed)) p->gone.store(Gone::Forked, std::memory_order_relaxed);
+  }
+}
+
+void at_exit() {
+  for (PluginState* p = PluginList::first(); p != nullptr; p = p->next) {
+    Gone no = Gone::No;
+    p->gone.compare_exchange_strong(no, Gone::Exiting);
   }
 }
 
 }  // namespace
 
-void watch_forks() {
-  [[maybe_unused]] static const int registered = ::pthread_atfork(nullptr, nullptr, after_fork_in_child);
+void watch_process() {
+  [[maybe_unused]] static const int registered = ::pthread_atfork(nullptr, nullptr, in_child);
+  std::atexit(at_exit);
 }
 
 std::uint32_t process_generation() noexcept {

@@ -12,4 +12,13 @@ inline Error moved_from(std::string_view what) {
   return Error(ErrorCode::FailedPrecondition, "the " + std::string(what) + " is empty: it was moved from");
 }
 
+/// What a promise that is destroyed unfulfilled fails with; destructors have nobody to tell that memory ran out.
+inline Error cancelled(const char* why) noexcept {
+  try {
+    return Error(ErrorCode::Cancelled, why);
+  } catch (...) {
+    return caught();
+  }
+}
+
 }  // namespace pjrt::detail
