@@ -181,6 +181,8 @@ struct Given {
   InputSpec spec;
   bool is_archive = false;
   std::optional<ArrayFile> stream;
+  /// Why the file cannot be read; told when it is clear for which input it is.
+  std::optional<Error> failure;
 
   const InputSpec::File* file() const { return std::get_if<InputSpec::File>(&spec.what); }
 };
@@ -197,6 +199,10 @@ class Gatherer {
   std::expected<void, Failure> add(Given& given) {
     const InputSpec& spec = given.spec;
     if (const InputSpec::File* file = given.file()) {
+      if (given.failure) {
+        CLI_TRY(const std::size_t i, target(spec));
+        return set(i, [&]() -> std::expected<HostBuffer, Failure> { return std::unexpected(Failure(*given.failure)); });
+      }
       std::optional<ArrayFile> opened = std::move(given.stream);
       if (!opened) {
         CLI_TRY(opened, ArrayFile::open(file->path));
@@ -404,9 +410,13 @@ std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(con
     CLI_TRY(given.spec, parse_input(text));
     const InputSpec::File* path = given.file();
     if (path == nullptr) continue;
-    CLI_TRY(ArrayFile file, ArrayFile::open(path->path));
-    given.is_archive = file.is_archive();
-    if (!file.is_regular()) given.stream = std::move(file);  // the others are closed again: there may be thousands
+    Result<ArrayFile> file = ArrayFile::open(path->path);
+    if (!file) {
+      given.failure = std::move(file).error();
+      continue;
+    }
+    given.is_archive = file->is_archive();
+    if (!file->is_regular()) given.stream = *std::move(file);  // the others are closed again: there may be thousands
   }
   const auto is_in_order = [](const Given& given) { return !given.spec.name && !given.is_archive; };
   Gatherer gatherer(session, seed, static_cast<std::size_t>(std::ranges::count_if(all, is_in_order)));

@@ -252,6 +252,7 @@ NameIndex::NameIndex(std::span<const SessionValue> values, std::string_view what
     t->paths.add(value.path, i);
     if (!value.name.empty()) t->names.add(value.name, i);
     t->labels.push_back(label(value));
+    t->shown.add(t->labels.back(), i);
     std::vector<std::string>& words = t->words.emplace_back();
     for (const std::string& text : {value.path, value.name}) {
       if (text.empty()) continue;

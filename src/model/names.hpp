@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "pjrt/error.hpp"
+#include "pjrt/export.hpp"
 #include "pjrt/model/interface.hpp"
 
 namespace pjrt::model {
@@ -19,7 +20,7 @@ namespace pjrt::model {
 /// '.' and
 /// '/' ("params/conv1/kernel"); the number ("arg3" of inputs, "out3" of outputs, "arr_3" of both). Keys are read as
 /// Python writes them.
-class NameIndex {
+class PJRT_EXPORT NameIndex {
  public:
   NameIndex();
   /// `what` is "input" or "output". Copies what it needs.
@@ -39,6 +40,6 @@ class NameIndex {
 };
 
 /// "args[0]['w'] (params['w'])", for messages.
-std::string label(const SessionValue& value);
+PJRT_EXPORT std::string label(const SessionValue& value);
 
 }  // namespace pjrt::model

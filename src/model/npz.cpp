@@ -27,6 +27,24 @@ Error zip_failure(const std::string& what, zip_error_t* error) {
                what + ": " + zip_error_strerror(error));
 }
 
+/// libzip would take it for an archive without members.
+Error empty_file(const std::filesystem::path& path) {
+  return {ErrorCode::InvalidArgument, "cannot read " + path.string() + " as an .npz archive: it is empty"};
+}
+
+/// The name of a member: UTF-8 as it stands, other encodings as libzip guesses them. (It would guess an encoding for
+/// UTF-8 with controls as well, and turn "a\nb" into "a◙b".)
+const char* member_name(zip_t* zip, zip_uint64_t index) {
+  const char* raw = zip_get_name(zip, index, ZIP_FL_ENC_RAW);
+  if (raw == nullptr) return nullptr;
+  for (std::string_view rest = raw; !rest.empty();) {
+    const pjrt::detail::Character c = pjrt::detail::first_character(rest);
+    if (!c.valid) return zip_get_name(zip, index, 0);
+    rest.remove_prefix(c.size);
+  }
+  return raw;
+}
+
 /// An open member of an archive, as bytes one after the other.
 class MemberSource final : public pjrt::detail::ByteSource {
  public:
@@ -89,6 +107,8 @@ NpzFile::~NpzFile() = default;
 
 Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
   PJRT_TRY(pjrt::detail::FileSource source, pjrt::detail::FileSource::open(path));
+  PJRT_TRY(const std::span<const std::byte> start, source.peek(1));
+  if (start.empty()) return std::unexpected(empty_file(path));
   if (!source.is_regular()) {  // archives are read from their end
     PJRT_TRY(const pjrt::detail::FileContents contents, source.read_all());
     return parse(contents.bytes(), path);
@@ -109,6 +129,7 @@ Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
 }
 
 Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  if (bytes.empty()) return std::unexpected(empty_file(path));
   const std::string what = "cannot read " + path.string() + " as an .npz archive";
   zip_error_t error;
   zip_error_init(&error);
@@ -133,7 +154,7 @@ Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::file
 Result<void> NpzFile::list() {
   const zip_int64_t count = zip_get_num_entries(archive_->zip, 0);
   for (zip_int64_t i = 0; i < count; ++i) {
-    const char* member = zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), 0);
+    const char* member = member_name(archive_->zip, static_cast<zip_uint64_t>(i));
     if (member == nullptr || !std::string_view(member).ends_with(kSuffix)) continue;
     std::string name(member, std::string_view(member).size() - kSuffix.size());
     if (!archive_->members.try_emplace(name, static_cast<zip_uint64_t>(i)).second) {
