@@ -221,12 +221,13 @@ struct Run {
 Subcommand add_run(CLI::App& app) {
   auto command = std::make_shared<Run>();
   CLI::App* sub = app.add_subcommand("run", "run a model once");
-  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")
+  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file; - is standard input")
       ->required()
       ->type_name("MODEL");
   sub->add_option(
          "-i,--input", command->inputs,
-         "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
+         "an input: [name=]@x.npy, @x.npz, @x.safetensors, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; @- is "
+         "standard input; may be repeated")
       ->type_name("SPEC")
       ->allow_extra_args(false);
   sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")
