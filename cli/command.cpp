@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "quiet.hpp"
+#include "terminal.hpp"
 
 namespace pjrt::cli {
 
@@ -88,7 +89,7 @@ std::expected<void, Failure> apply_compile_options(CompileOptions& options, cons
 }
 
 std::string describe(const Error& error, bool verbose) {
-  if (verbose) return to_string(error);
+  if (verbose) return shown_lines(to_string(error));
   constexpr std::size_t kLongest = 1000;
   std::string text(error.message());
   if (!error.function().empty()) text += " (" + std::string(error.function()) + ")";
@@ -103,15 +104,14 @@ std::string describe(const Error& error, bool verbose) {
 std::string one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte != 0x7f) {
+    if (c != ' ' && c != '\n' && c != '\t' && c != '\r') {
       line += c;
     } else if (!line.empty() && line.back() != ' ') {
       line += ' ';
     }
   }
   if (line.ends_with(' ')) line.pop_back();
-  return line;
+  return shown(line);
 }
 
 }  // namespace pjrt::cli

@@ -66,8 +66,13 @@ std::expected<void, Failure> apply_compile_options(CompileOptions& options, cons
 /// One line for people; all of it with `verbose`.
 std::string describe(const Error& error, bool verbose);
 
-/// The text on one line: runs of spaces, line breaks and control characters become one space.
+/// The text on one line: runs of spaces and line breaks become one space, other controls escapes (see shown).
 std::string one_line(std::string_view text);
+
+/// The file that MODEL names: "-" is standard input.
+inline std::string model_file(const std::string& model) {
+  return model == "-" ? "/dev/stdin" : model;
+}
 
 /// A subcommand to be added to the command line; `run` is called if it was chosen.
 struct Subcommand {

@@ -108,11 +108,12 @@ std::string index_text(std::int64_t i, const Dimensions& dims) {
 
 }  // namespace
 
+Error shape_differs(const Shape& got, const Shape& expected) {
+  return {ErrorCode::InvalidArgument, "it is " + to_string(got) + ", expected " + to_string(expected)};
+}
+
 Result<Comparison> compare(const HostBuffer& got, const HostBuffer& expected, const Tolerance& tolerance) {
-  if (got.shape() != expected.shape()) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument,
-                                 "it is " + to_string(got.shape()) + ", expected " + to_string(expected.shape())));
-  }
+  if (got.shape() != expected.shape()) return std::unexpected(shape_differs(got.shape(), expected.shape()));
   const double rtol = tolerance.rtol.value_or(default_rtol(got.type()));
   const double atol = tolerance.atol.value_or(default_atol(got.type()));
   const Result<HostBuffer> a = got.dense();

@@ -22,6 +22,9 @@ struct Comparison {
   std::string worst;
 };
 
+/// "it is f32[2], expected f32[3]".
+Error shape_differs(const Shape& got, const Shape& expected);
+
 /// Compares arrays of one shape; NaN equals NaN. InvalidArgument if type or shape differ.
 Result<Comparison> compare(const HostBuffer& got, const HostBuffer& expected, const Tolerance& tolerance);
 

@@ -26,7 +26,7 @@ struct Compile {
 
   Status run() const {
     CLI_CHECK(check_file());
-    CLI_TRY(const model::Model opened, model::Model::open(model));
+    CLI_TRY(const model::Model opened, model::Model::open(model_file(model)));
     CLI_TRY(const Target target, open_target(plugin, target_options, output, opened.device_count()));
     const auto begin = std::chrono::steady_clock::now();
     CLI_TRY(const Compiled compiled, compile_for(target, opened, compile_options, output));

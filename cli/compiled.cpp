@@ -126,8 +126,8 @@ std::string fit_text(std::int64_t needed, const Target& target) {
 void print_values(const char* title, std::span<const SessionValue> values) {
   std::cout << title << "\n";
   for (const SessionValue& value : values) {
-    std::cout << "  " << value.path;
-    if (!value.name.empty() && value.name != value.path) std::cout << " (" << value.name << ")";
+    std::cout << "  " << shown(value.path);
+    if (!value.name.empty() && value.name != value.path) std::cout << " (" << shown(value.name) << ")";
     std::cout << "  " << to_string(value.shape);
     if (!value.used) std::cout << "  not used";
     std::cout << "\n";
@@ -139,7 +139,7 @@ void print_tiles(std::span<const SessionValue> values, std::int64_t partition) {
   for (const SessionValue& value : values) {
     if (!value.used) continue;
     const auto begin = value.sharding.tile_begin(partition, value.shape.dims);
-    std::cout << "  " << value.path << "  ";
+    std::cout << "  " << shown(value.path) << "  ";
     if (!begin) {
       std::cout << "nothing of " << to_string(value.shape) << "\n";
     } else if (const Shape tile = tile_of(value); tile == value.shape) {
@@ -269,7 +269,7 @@ void print(const Target& target) {
 
 void print(const Target& target, const Compiled& compiled, bool with_values) {
   print(target);
-  std::cout << "program       " << compiled.name << ", " << compiled.replicas
+  std::cout << "program       " << shown(compiled.name) << ", " << compiled.replicas
             << (compiled.replicas == 1 ? " replica" : " replicas") << " x " << compiled.partitions
             << (compiled.partitions == 1 ? " partition" : " partitions") << "\n";
   if (compiled.platform_index)

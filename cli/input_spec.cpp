@@ -7,23 +7,33 @@
 #include <cstring>
 #include <random>
 
-#include "pjrt/model/npz.hpp"
+#include "array_file.hpp"
 
 namespace pjrt::cli {
 namespace {
+
+/// A text in a message: a list of values may be long.
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  return text.size() <= kLongest ? std::string(text) : std::string(text.substr(0, kLongest)) + "…";
+}
 
 bool is_number(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// The first '=' outside brackets and quotes: names may be args[0]['a=b'].
-std::size_t find_equals(std::string_view text) {
+/// The first '=' outside brackets and quotes from a place on: names may be args[0]['a=b'].
+std::size_t find_equals(std::string_view text, std::size_t from = 0) {
   int depth = 0;
   char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = from; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == quote) quote = 0;
+      if (c == '\\') {
+        ++i;
+      } else if (c == quote) {
+        quote = 0;
+      }
     } else if ((c == '\'' || c == '"') && depth > 0) {
       quote = c;
     } else if (c == '[') {
@@ -115,12 +125,12 @@ std::expected<HostBuffer, Failure> literal(const InputSpec::Literal& what) {
     words.push_back(text.substr(begin, end - begin));
     at = end;
   }
-  CLI_TRY(HostBuffer array, HostBuffer::allocate(what.shape));
-  const auto count = static_cast<std::size_t>(array.element_count());
+  const auto count = static_cast<std::size_t>(element_count(what.shape.dims).value_or(0));
   if (words.size() != count && !(words.size() == 1 && count > 0)) {
     return std::unexpected(wrong_usage(std::to_string(words.size()) + " values for an array of " +
                                        to_string(what.shape) + ", which has " + std::to_string(count)));
   }
+  CLI_TRY(HostBuffer array, HostBuffer::allocate(what.shape));
   std::string bad;
   visit(what.shape.type, [&]<class T>() {
     auto* out = reinterpret_cast<T*>(array.mutable_bytes().data());
@@ -130,7 +140,8 @@ std::expected<HostBuffer, Failure> literal(const InputSpec::Literal& what) {
     }
   });
   if (!bad.empty())
-    return std::unexpected(wrong_usage("'" + bad + "' is no value of type " + std::string(name(what.shape.type))));
+    return std::unexpected(
+        wrong_usage("'" + shortened(bad) + "' is no value of type " + std::string(name(what.shape.type))));
   return array;
 }
 
@@ -165,32 +176,50 @@ std::expected<HostBuffer, Failure> filled(const InputSpec::Filled& what, std::ui
 
 // ---- binding to the inputs of a model ----
 
+/// What `--input` says, and the file if it can be opened only once.
+struct Given {
+  InputSpec spec;
+  bool is_archive = false;
+  std::optional<ArrayFile> stream;
+  /// Why the file cannot be read; told when it is clear for which input it is.
+  std::optional<Error> failure;
+
+  const InputSpec::File* file() const { return std::get_if<InputSpec::File>(&spec.what); }
+};
+
 class Gatherer {
  public:
   /// `in_order`: how many inputs are given without a name.
   Gatherer(const Session& session, std::uint64_t seed, std::size_t in_order)
       : session_(session),
         seed_(seed),
-        counts_unused_(in_order > used_inputs(session)),
+        counts_unused_(in_order > used_inputs(session).size()),
         arrays_(session.inputs().size()) {}
 
-  std::expected<void, Failure> add(const InputSpec& spec) {
-    if (const auto* file = std::get_if<InputSpec::File>(&spec.what)) {
-      const std::string extension = file->path.extension().string();
-      if (extension == ".npz" && !spec.name) return add_archive(file->path);
+  std::expected<void, Failure> add(Given& given) {
+    const InputSpec& spec = given.spec;
+    if (const InputSpec::File* file = given.file()) {
+      if (given.failure) {
+        CLI_TRY(const std::size_t i, target(spec));
+        return set(i, [&]() -> std::expected<HostBuffer, Failure> { return std::unexpected(Failure(*given.failure)); });
+      }
+      std::optional<ArrayFile> opened = std::move(given.stream);
+      if (!opened) {
+        CLI_TRY(opened, ArrayFile::open(file->path));
+      }
+      if (opened->is_archive()) return add_archive(*opened, file->path, spec.name.has_value());
       CLI_TRY(const std::size_t i, target(spec));
-      return set(i, [&]() -> std::expected<HostBuffer, Failure> {
-        if (extension == ".npz")
-          return std::unexpected(
-              wrong_usage(file->path.string() + ": an .npz holds several arrays; give it without a name"));
-        CLI_TRY(HostBuffer array, HostBuffer::load(file->path, raw_type(i)));
-        return array;
-      });
+      return set(i, [&] { return opened->read(type(i), check(i)); });
     }
     CLI_TRY(const std::size_t i, target(spec));
-    return set(i, [&] {
-      if (const auto* l = std::get_if<InputSpec::Literal>(&spec.what)) return literal(*l);
-      return filled(std::get<InputSpec::Filled>(spec.what), seed_ + i);
+    return set(i, [&]() -> std::expected<HostBuffer, Failure> {
+      if (const auto* l = std::get_if<InputSpec::Literal>(&spec.what)) {
+        CLI_CHECK(check(i)(l->shape));
+        return literal(*l);
+      }
+      const auto& f = std::get<InputSpec::Filled>(spec.what);
+      CLI_CHECK(check(i)(f.shape));
+      return filled(f, seed_ + i);
     });
   }
 
@@ -198,7 +227,16 @@ class Gatherer {
 
  private:
   /// What raw elements of a file are, if they are that wide.
-  std::optional<ElementType> raw_type(std::size_t i) const { return session_.inputs()[i].shape.type; }
+  std::optional<ElementType> type(std::size_t i) const { return session_.inputs()[i].shape.type; }
+
+  /// Arrays that the model does not take are refused before they are read or made.
+  pjrt::detail::ShapeCheck check(std::size_t i) const {
+    return [&wanted = session_.inputs()[i].shape](const Shape& shape) -> Result<void> {
+      if (shape == wanted) return {};
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "it is " + to_string(shape) + ", the model takes " + to_string(wanted)));
+    };
+  }
 
   std::expected<std::size_t, Failure> target(const InputSpec& spec) {
     if (spec.name) {
@@ -207,41 +245,71 @@ class Gatherer {
     }
     while (next_ < arrays_.size() && (arrays_[next_] || !(session_.inputs()[next_].used || counts_unused_))) ++next_;
     if (next_ < arrays_.size()) return next_;
-    const std::size_t used = used_inputs(session_);
+    const std::size_t used = used_inputs(session_).size();
     std::string message = "one input too many; the model takes " + std::to_string(used);
     if (used < arrays_.size()) message += ", or " + std::to_string(arrays_.size()) + " with those that it does not use";
     return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, message)));
   }
 
-  static std::size_t used_inputs(const Session& session) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used; }));
+  static std::vector<std::size_t> used_inputs(const Session& session) {
+    std::vector<std::size_t> used;
+    for (std::size_t i = 0; i < session.inputs().size(); ++i) {
+      if (session.inputs()[i].used) used.push_back(i);
+    }
+    return used;
   }
 
   template <class Make>
   std::expected<void, Failure> set(std::size_t i, Make make) {
-    if (arrays_[i]) return std::unexpected(wrong_usage("input " + session_.inputs()[i].path + " is given twice"));
+    const std::string& path = session_.inputs()[i].path;
+    if (arrays_[i]) return std::unexpected(wrong_usage("input " + path + " is given twice"));
     auto array = make();
     if (!array) {
-      Failure failure = std::move(array).error();
-      failure.error = failure.error.with_context("input " + session_.inputs()[i].path);
+      Failure failure(std::move(array).error());
+      failure.error = failure.error.with_context("input " + path);
       return std::unexpected(std::move(failure));
     }
     arrays_[i] = *std::move(array);
     return {};
   }
 
-  std::expected<void, Failure> add_archive(const std::filesystem::path& path) {
-    CLI_TRY(model::NpzFile archive, model::NpzFile::open(path));
-    for (const std::string& name : archive.names()) {
-      const Result<std::size_t> i = session_.find_input(name);
+  std::expected<void, Failure> add_archive(ArrayFile& archive, const std::filesystem::path& path, bool named) {
+    if (named) {
+      return std::unexpected(wrong_usage(path.string() + ": " + std::string(archive.kind()) +
+                                         " holds several arrays; give it without a name"));
+    }
+    const std::vector<std::string> names = archive.names();
+    if (names.empty())
+      return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, path.string() + " holds no arrays")));
+    const bool in_order = is_for_used_inputs(names);
+    const std::vector<std::size_t> used = used_inputs(session_);
+    for (const std::string& name : names) {
+      const Result<std::size_t> i = in_order ? Result<std::size_t>(used[*number_of(name)]) : session_.find_input(name);
       if (!i) return std::unexpected(Failure(i.error().with_context(path.string())));
-      CLI_CHECK(set(*i, [&]() -> std::expected<HostBuffer, Failure> {
-        CLI_TRY(HostBuffer array, archive.read(name, raw_type(*i)));
-        return array;
-      }));
+      CLI_CHECK(set(*i, [&] { return archive.read(name, type(*i), check(*i)); }));
     }
     return {};
+  }
+
+  /// The number of "arr_3", which numpy.savez calls the arrays that it is given in order.
+  static std::optional<std::size_t> number_of(std::string_view name) {
+    std::size_t n = 0;
+    if (!name.starts_with("arr_") || !parse_integer(name.substr(4), n) || name != "arr_" + std::to_string(n))
+      return std::nullopt;
+    return n;
+  }
+
+  /// Arrays in order are for the inputs that the program uses if there are just as many, as they are on the command
+  /// line.
+  bool is_for_used_inputs(const std::vector<std::string>& names) const {
+    const std::size_t used = used_inputs(session_).size();
+    if (names.size() != used || used == arrays_.size()) return false;
+    const auto is_number = [&](const std::string& name) {
+      const std::optional<std::size_t> n = number_of(name);
+      const Result<std::size_t> i = session_.find_input(name);
+      return n && *n < used && i && *i == *n;  // found by its number and not by its name
+    };
+    return std::ranges::all_of(names, is_number);
   }
 
   const Session& session_;
@@ -261,7 +329,7 @@ std::optional<Shape> parse_shape(std::string_view text) {
     const std::size_t x = text.find('x');
     if (x == std::string_view::npos || !is_number(text.substr(0, x))) break;
     std::int64_t d = 0;
-    if (!parse_integer(text.substr(0, x), d)) return std::nullopt;
+    if (dims.size() == kMaxRank || !parse_integer(text.substr(0, x), d)) return std::nullopt;
     dims.push_back(d);
     text.remove_prefix(x + 1);
   }
@@ -270,61 +338,89 @@ std::optional<Shape> parse_shape(std::string_view text) {
   return Shape{*type, Dimensions(dims)};
 }
 
-std::expected<InputSpec, Failure> parse_input(std::string_view text) {
-  const auto malformed = [&](std::string_view why) {
-    return std::unexpected(
-        Failure(Error(ErrorCode::InvalidArgument, "--input '" + std::string(text) + "': " + std::string(why))
-                    .with_note("inputs are [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random"),
-                kWrongUsage));
-  };
+namespace {
+
+/// A file, values or a filling, without a name; nullopt for what is none of them.
+std::optional<InputSpec> parse_array(std::string_view text) {
   InputSpec spec;
-  std::string_view rest = text;
-  for (;;) {
-    if (rest.starts_with('@')) {
-      if (rest.size() == 1) return malformed("'@' without a file");
-      spec.what = InputSpec::File{std::filesystem::path(rest.substr(1))};
-      return spec;
-    }
-    const std::size_t equals = find_equals(rest);
-    const std::string_view head = rest.substr(0, equals);
-    const std::size_t colon = head.rfind(':');
-    if (equals == std::string_view::npos && colon != std::string_view::npos) {
-      const std::optional<Shape> shape = parse_shape(head.substr(0, colon));
-      const std::string_view how = head.substr(colon + 1);
-      if (!shape) return malformed("'" + std::string(head.substr(0, colon)) + "' is no shape such as 8x128xf32");
-      if (how != "random" && how != "zeros" && how != "ones")
-        return malformed("arrays can be filled with random, zeros or ones");
-      spec.what = InputSpec::Filled{*shape, std::string(how)};
-      return spec;
-    }
-    if (equals == std::string_view::npos && spec.name)
-      return malformed("'" + *spec.name + "' is no shape such as 2x3xf32, and no name that a shape or a file follows");
-    if (equals == std::string_view::npos) return malformed("it has neither values nor a file");
-    if (const std::optional<Shape> shape = parse_shape(head)) {
-      spec.what = InputSpec::Literal{*shape, std::string(rest.substr(equals + 1))};
-      return spec;
-    }
-    if (spec.name) return malformed("'" + std::string(head) + "' is no shape such as 2x3xf32");
-    if (head.empty()) return malformed("its name is empty");
-    spec.name = std::string(head);
-    rest.remove_prefix(equals + 1);
+  if (text.starts_with('@')) {
+    if (text.size() == 1) return std::nullopt;
+    spec.what = InputSpec::File{std::filesystem::path(text.substr(1))};
+    return spec;
   }
+  if (const std::size_t equals = text.find('='); equals != std::string_view::npos) {
+    const std::optional<Shape> shape = parse_shape(text.substr(0, equals));
+    const std::string_view values = text.substr(equals + 1);
+    // No value has any of these: "f32=@x.npy" is an input called f32.
+    if (!shape || values.find_first_of("=@:") != std::string_view::npos) return std::nullopt;
+    spec.what = InputSpec::Literal{*shape, std::string(values)};
+    return spec;
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::optional<Shape> shape = parse_shape(text.substr(0, colon));
+  const std::string_view how = text.substr(colon + 1);
+  if (!shape || (how != "random" && how != "zeros" && how != "ones")) return std::nullopt;
+  spec.what = InputSpec::Filled{*shape, std::string(how)};
+  return spec;
+}
+
+/// What is wrong with a text that should be an array.
+std::string fault(std::string_view text) {
+  if (text == "@") return "'@' without a file";
+  const std::size_t end = std::min(text.find('='), text.rfind(':'));
+  if (end == std::string_view::npos) return "it has neither values nor a file";
+  const std::string_view head = text.substr(0, end);
+  if (!parse_shape(head)) {
+    const bool deep = static_cast<std::size_t>(std::ranges::count(head, 'x')) > kMaxRank;
+    return "'" + std::string(head.substr(0, 60)) + (head.size() > 60 ? "…" : "") + "' is no shape such as 8x128xf32" +
+           (deep ? "; shapes have at most " + std::to_string(kMaxRank) + " dimensions" : "");
+  }
+  if (text[end] == ':') return "arrays can be filled with random, zeros or ones";
+  return "its values are malformed";
+}
+
+}  // namespace
+
+std::expected<InputSpec, Failure> parse_input(std::string_view text) {
+  if (std::optional<InputSpec> spec = parse_array(text)) return *std::move(spec);
+  // A name may hold an '=' as well; outside brackets and quotes, the first one that an array follows ends it.
+  const std::size_t first = find_equals(text);
+  for (std::size_t equals = first; equals != std::string_view::npos; equals = find_equals(text, equals + 1)) {
+    std::optional<InputSpec> spec = equals > 0 ? parse_array(text.substr(equals + 1)) : std::nullopt;
+    if (!spec) continue;
+    spec->name = std::string(text.substr(0, equals));
+    return *std::move(spec);
+  }
+  std::string why = first == 0 ? "its name is empty" : fault(text);
+  if (first != 0 && first != std::string_view::npos && !parse_shape(text.substr(0, first)))
+    why = fault(text.substr(first + 1));
+  return std::unexpected(
+      Failure(Error(ErrorCode::InvalidArgument, "--input '" + shortened(text) + "': " + why)
+                  .with_note("inputs are [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random"),
+              kWrongUsage));
 }
 
 std::expected<std::vector<std::optional<HostBuffer>>, Failure> gather_inputs(const Session& session,
                                                                              const std::vector<std::string>& texts,
                                                                              std::uint64_t seed) {
-  std::vector<InputSpec> specs;
+  std::vector<Given> all;
   for (const std::string& text : texts) {
-    CLI_TRY(InputSpec spec, parse_input(text));
-    specs.push_back(std::move(spec));
+    Given& given = all.emplace_back();
+    CLI_TRY(given.spec, parse_input(text));
+    const InputSpec::File* path = given.file();
+    if (path == nullptr) continue;
+    Result<ArrayFile> file = ArrayFile::open(path->path);
+    if (!file) {
+      given.failure = std::move(file).error();
+      continue;
+    }
+    given.is_archive = file->is_archive();
+    if (!file->is_regular()) given.stream = *std::move(file);  // the others are closed again: there may be thousands
   }
-  const auto is_in_order = [](const InputSpec& spec) {
-    const auto* file = std::get_if<InputSpec::File>(&spec.what);
-    return !spec.name && !(file != nullptr && file->path.extension() == ".npz");
-  };
-  Gatherer gatherer(session, seed, static_cast<std::size_t>(std::ranges::count_if(specs, is_in_order)));
-  for (const InputSpec& spec : specs) CLI_CHECK(gatherer.add(spec));
+  const auto is_in_order = [](const Given& given) { return !given.spec.name && !given.is_archive; };
+  Gatherer gatherer(session, seed, static_cast<std::size_t>(std::ranges::count_if(all, is_in_order)));
+  for (Given& given : all) CLI_CHECK(gatherer.add(given));
   return gatherer.take();
 }
 

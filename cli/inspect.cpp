@@ -9,6 +9,7 @@
 #include "json.hpp"
 #include "pjrt/model/model.hpp"
 #include "pjrt/sharding.hpp"
+#include "terminal.hpp"
 #include "topology_table.hpp"
 
 namespace pjrt::cli {
@@ -27,7 +28,7 @@ struct Inspect {
 
   Status run() const {
     if (model.empty()) return show_topology();
-    CLI_TRY(const Model m, Model::open(model));
+    CLI_TRY(const Model m, Model::open(model_file(model)));
     const bool compiles = target_options.given() || !plugin.plugin.empty();
     if (!compiles) {
       if (!compile_options.empty() || !plugin.client_options.empty())
@@ -128,10 +129,10 @@ struct Inspect {
   static void print_values(const char* title, std::span<const ExportedValue> values) {
     std::cout << title << "\n";
     for (const ExportedValue& v : values) {
-      std::cout << "  " << v.path();
-      if (!v.name().empty() && v.name() != v.path()) std::cout << " (" << v.name() << ")";
+      std::cout << "  " << shown(v.path());
+      if (!v.name().empty() && v.name() != v.path()) std::cout << " (" << shown(v.name()) << ")";
       std::cout << "  " << to_string(v);
-      if (v.dtype().starts_with("key<") || v.dtype() == "float0") std::cout << "  as " << v.dtype();
+      if (v.dtype().starts_with("key<") || v.dtype() == "float0") std::cout << "  as " << shown(v.dtype());
       if (const auto sharding = v.sharding(); sharding && *sharding) std::cout << "  " << to_string(**sharding);
       if (v.is_donated()) std::cout << "  donated";
       if (!v.is_kept()) std::cout << "  not used";
@@ -144,7 +145,7 @@ struct Inspect {
     std::cout << "format        " << model::name(m.format()) << "\n";
     const JaxExport* e = m.jax_export();
     if (e != nullptr) {
-      std::cout << "function      " << e->function_name() << "\n"
+      std::cout << "function      " << shown(e->function_name()) << "\n"
                 << "jax           " << e->jax_version().value_or("not said") << " (calling convention "
                 << e->calling_convention_version() << ")\n"
                 << "platforms     " << joined(e->platforms()) << "\n";
@@ -153,12 +154,15 @@ struct Inspect {
               << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", "
               << m.program().code().size() << " bytes\n";
     if (e == nullptr) return;
-    if (!e->ordered_effects().empty()) std::cout << "effects       ordered: " << joined(e->ordered_effects()) << "\n";
+    if (!e->ordered_effects().empty())
+      std::cout << "effects       ordered: " << shown(joined(e->ordered_effects())) << "\n";
     if (!e->unordered_effects().empty())
-      std::cout << "effects       unordered: " << joined(e->unordered_effects()) << "\n";
-    for (const model::DisabledCheck& c : e->disabled_checks()) std::cout << "disabled      " << to_string(c) << "\n";
-    if (!e->custom_call_targets().empty()) std::cout << "custom calls  " << joined(e->custom_call_targets()) << "\n";
-    if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << ok.error().message() << "\n";
+      std::cout << "effects       unordered: " << shown(joined(e->unordered_effects())) << "\n";
+    for (const model::DisabledCheck& c : e->disabled_checks())
+      std::cout << "disabled      " << shown(to_string(c)) << "\n";
+    if (!e->custom_call_targets().empty())
+      std::cout << "custom calls  " << shown(joined(e->custom_call_targets())) << "\n";
+    if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << one_line(ok.error().message()) << "\n";
     print_values("inputs", e->inputs());
     print_values("outputs", e->outputs());
   }

@@ -6,6 +6,7 @@
 #include "pjrt/host_buffer.hpp"
 #include "pjrt/named_value.hpp"
 #include "pjrt/shape.hpp"
+#include "terminal.hpp"
 
 namespace pjrt::cli {
 
@@ -23,9 +24,10 @@ inline nlohmann::ordered_json to_json(const Shape& shape) {
   return {{"type", name(shape.type)}, {"shape", std::vector<std::int64_t>(shape.dims.begin(), shape.dims.end())}};
 }
 
-/// JSON as it is printed. What is no UTF-8 (a file's name may be any bytes) becomes U+FFFD.
+/// JSON as it is printed: what could act on a terminal is escaped, and what is not UTF-8 (a file's name may be any
+/// bytes) becomes U+FFFD.
 inline std::string text_of(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return shown_json(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 /// The elements as nested lists. Numbers that JSON has no word for, and complex ones, become text.

@@ -10,6 +10,7 @@
 
 #include "command.hpp"
 #include "pjrt/version.hpp"
+#include "terminal.hpp"
 
 namespace {
 
@@ -66,6 +67,7 @@ int finish(const Subcommand& command) {
 
 int main(int argc, char** argv) {
   prepare_standard_streams();
+  pjrt::cli::ShownText::install();
   CLI::App app("Runs and inspects compiled machine-learning programs (JAX exports, StableHLO) on PJRT plugins.",
                "pjrt");
   app.set_version_flag("--version", "pjrt " + std::to_string(PJRT_CPP_VERSION_MAJOR) + "." +

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "array_file.hpp"
 #include "command.hpp"
 #include "compare.hpp"
 #include "input_spec.hpp"
@@ -12,6 +13,7 @@
 #include "pjrt/model/session.hpp"
 #include "pjrt/print.hpp"
 #include "profiling.hpp"
+#include "terminal.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -37,10 +39,11 @@ struct Run {
     options.device = plugin.device;
     CLI_CHECK(apply_compile_options(options.compile_options, compile_options));
     for (const std::string& text : inputs) CLI_CHECK(parse_input(text));  // before the work begins
+    CLI_CHECK(check_standard_input());
     CLI_CHECK(check_output());
     if (!profile_file.empty()) CLI_CHECK(check_profile_file(profile_file));
 
-    CLI_TRY(const model::Model opened, model::Model::open(model));
+    CLI_TRY(const model::Model opened, model::Model::open(model_file(model)));
     CLI_TRY(options.plugin, plugin.load(output));
     CLI_TRY(const Session session, Session::open(opened, options));
     CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
@@ -61,6 +64,19 @@ struct Run {
       }
     }
     return kDone;
+  }
+
+  /// Standard input can be read once.
+  std::expected<void, Failure> check_standard_input() const {
+    const auto is_it = [](std::string_view file) { return file == "-" || file == "/dev/stdin" || file == "/dev/fd/0"; };
+    std::size_t count = (is_it(model) ? 1U : 0U) + (is_it(expected_file) ? 1U : 0U);
+    for (const std::string& text : inputs) {
+      CLI_TRY(const InputSpec spec, parse_input(text));
+      const auto* file = std::get_if<InputSpec::File>(&spec.what);
+      if (file != nullptr && is_it(file->path.native())) ++count;
+    }
+    if (count < 2) return {};
+    return std::unexpected(wrong_usage("standard input is given " + std::to_string(count) + " times; it is read once"));
   }
 
   /// Whether the output can be written at all, before a long run.
@@ -105,16 +121,23 @@ struct Run {
     return {};
   }
 
+  /// An array that is expected; only its shape if that is another than the output's.
+  struct Expected {
+    Shape shape;
+    std::optional<HostBuffer> array;
+  };
+
   Status check(const SessionOutputs& outputs) const {
     CLI_TRY(const auto expected, read_expected(outputs));
     auto rows = nlohmann::ordered_json::array();
     bool all_equal = true;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      if (!expected[i]) continue;
       const std::string label =
           "out" + std::to_string(i) +
           (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
-      const Result<Comparison> c = compare(outputs[i], *expected[i], tolerance);
+      const Result<Comparison> c = expected[i]->array
+                                       ? compare(outputs[i], *expected[i]->array, tolerance)
+                                       : std::unexpected(shape_differs(outputs[i].shape(), expected[i]->shape));
       std::string text;
       if (!c) {
         text = std::string(c.error().message());
@@ -124,28 +147,47 @@ struct Run {
       }
       all_equal &= text.empty();
       rows.push_back({{"output", label}, {"equal", text.empty()}, {"difference", text}});
-      if (!output.json) std::cout << label << ": " << (text.empty() ? "as expected" : text) << "\n";
+      if (!output.json) std::cout << shown(label) << ": " << (text.empty() ? "as expected" : text) << "\n";
     }
     if (output.json) std::cout << text_of({{"equal", all_equal}, {"outputs", rows}}) << "\n";
     return all_equal ? kDone : kDiffers;
   }
 
-  std::expected<std::vector<std::optional<HostBuffer>>, Failure> read_expected(const SessionOutputs& outputs) const {
-    std::vector<std::optional<HostBuffer>> expected(outputs.size());
-    const fs::path path(expected_file);
-    if (path.extension() == ".npy") {
+  std::expected<std::vector<std::optional<Expected>>, Failure> read_expected(const SessionOutputs& outputs) const {
+    std::vector<std::optional<Expected>> expected(outputs.size());
+    /// Reads with `read`, unless the shape is another: then nothing more is wanted.
+    const auto take = [&](std::size_t i, const auto& read) -> std::expected<void, Failure> {
+      Expected& e = expected[i].emplace();
+      const auto same_shape = [&](const Shape& shape) -> Result<void> {
+        e.shape = shape;
+        if (shape == outputs[i].shape()) return {};
+        return std::unexpected(shape_differs(outputs[i].shape(), shape));
+      };
+      Result<HostBuffer> array = read(outputs[i].type(), same_shape);
+      if (array) {
+        e.array = *std::move(array);
+      } else if (e.shape == Shape() || e.shape == outputs[i].shape()) {
+        return std::unexpected(Failure(std::move(array).error()));
+      }
+      return {};
+    };
+    CLI_TRY(ArrayFile file, ArrayFile::open(expected_file));
+    if (!file.is_archive()) {
       if (outputs.size() != 1)
         return std::unexpected(wrong_usage("--expected-output " + expected_file +
                                            ": an .npy file holds one array, and the model gives " +
                                            std::to_string(outputs.size())));
-      CLI_TRY(expected[0], HostBuffer::load(path, outputs[0].type()));
+      CLI_CHECK(take(0, [&](ElementType as, const auto& check) { return file.read(as, check); }));
       return expected;
     }
-    CLI_TRY(model::NpzFile archive, model::NpzFile::open(path));
-    for (const std::string& name : archive.names()) {
+    for (const std::string& name : file.names()) {
       const Result<std::size_t> i = outputs.find(name);
       if (!i) return std::unexpected(Failure(i.error().with_context(expected_file)));
-      CLI_TRY(expected[*i], archive.read(name, outputs[*i].type()));
+      if (expected[*i]) {
+        return std::unexpected(Failure(
+            Error(ErrorCode::InvalidArgument, expected_file + " has two arrays for output " + outputs.value(*i).path)));
+      }
+      CLI_CHECK(take(*i, [&](ElementType as, const auto& check) { return file.read(name, as, check); }));
     }
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (!expected[i])
@@ -157,7 +199,7 @@ struct Run {
 
   static void print(const SessionOutputs& outputs) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      std::cout << outputs.value(i).path << " " << to_string(outputs[i].shape()) << "\n"
+      std::cout << shown(outputs.value(i).path) << " " << to_string(outputs[i].shape()) << "\n"
                 << to_string(outputs[i]) << "\n";
     }
   }
@@ -179,12 +221,13 @@ struct Run {
 Subcommand add_run(CLI::App& app) {
   auto command = std::make_shared<Run>();
   CLI::App* sub = app.add_subcommand("run", "run a model once");
-  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")
+  sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file; - is standard input")
       ->required()
       ->type_name("MODEL");
   sub->add_option(
          "-i,--input", command->inputs,
-         "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
+         "an input: [name=]@x.npy, @x.npz, @x.safetensors, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; @- is "
+         "standard input; may be repeated")
       ->type_name("SPEC")
       ->allow_extra_args(false);
   sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")

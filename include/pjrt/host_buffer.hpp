@@ -112,12 +112,12 @@ class PJRT_EXPORT HostBuffer {
     return *this;
   }
 
-  /// Uninitialized memory for a dense array. InvalidArgument for negative or overflowing dimensions and for types
-  /// without values (token); ResourceExhausted if there is not that much memory.
+  /// Uninitialized memory for a dense array. InvalidArgument for negative or overflowing dimensions, more than kMaxRank
+  /// of them, and types without values (token); ResourceExhausted if there is not that much memory.
   static Result<HostBuffer> allocate(Shape shape);
   /// The same, all zero.
   static Result<HostBuffer> zeros(Shape shape);
-  /// A dense copy of any view.
+  /// A dense copy of any view. PRED bytes other than 0 become 1.
   static Result<HostBuffer> copy_of(const HostView& view);
   static Result<HostBuffer> copy_of(const HostBuffer& array) { return copy_of(array.view()); }
   /// A dense copy of a range's elements. InvalidArgument if `dims` ask for another number of them.
@@ -147,10 +147,12 @@ class PJRT_EXPORT HostBuffer {
 
   /// Reads a numpy .npy file (format 1.0, 2.0 or 3.0, either byte order, Fortran order too). numpy writes bfloat16 and
   /// the narrow types as raw bytes of that width ("V2", "V1"); `as` says what they are, and must fit the width.
+  /// InvalidArgument for what numpy refuses, for more than kMaxRank dimensions, and for bytes behind the array; DataLoss
+  /// if the file is cut off. No memory is taken for an array that a file is too short for.
   static Result<HostBuffer> load(const std::filesystem::path& path, std::optional<ElementType> as = std::nullopt);
   /// The same from memory.
   static Result<HostBuffer> parse_npy(std::span<const std::byte> file, std::optional<ElementType> as = std::nullopt);
-  /// Writes a .npy file as numpy would.
+  /// Writes a .npy file that `numpy.load` reads; types that only ml_dtypes has become raw bytes, as ml_dtypes has it.
   [[nodiscard]] Result<void> save(const std::filesystem::path& path) const;
   /// The bytes of such a file.
   std::vector<std::byte> to_npy() const;
@@ -169,7 +171,8 @@ class PJRT_EXPORT HostBuffer {
   /// Whether the memory may be written through this handle.
   bool is_mutable() const noexcept { return mutable_; }
 
-  /// The elements in row-major order. InvalidArgument if T is not the element type or the array is not dense.
+  /// The elements in row-major order. InvalidArgument if T is not the element type, the array is not dense, or T is bool
+  /// and a byte is neither 0 nor 1.
   template <HostElement T>
   Result<std::span<const T>> span() const& {
     if (auto ok = check_access(element_type_of<T>, false); !ok) return std::unexpected(std::move(ok).error());
@@ -225,7 +228,8 @@ class PJRT_EXPORT HostBuffer {
   Result<HostBuffer> dense() const;
   /// The same elements under other dimensions; InvalidArgument unless they have the same number.
   Result<HostBuffer> reshape(Dimensions dims) const;
-  /// The same bytes as another element type of the same width on the host, e.g. raw 16-bit words as bfloat16.
+  /// The same bytes as another element type of the same width on the host, e.g. raw 16-bit words as bfloat16. As PRED, a
+  /// copy with bytes of 0 and 1 unless they are that already.
   Result<HostBuffer> reinterpret(ElementType type) const;
 
  private:

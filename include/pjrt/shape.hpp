@@ -58,6 +58,9 @@ class Dimensions {
   std::unique_ptr<std::int64_t[]> heap_;
 };
 
+/// The most dimensions that an array on the host may have: numpy's own limit.
+inline constexpr std::size_t kMaxRank = 64;
+
 /// Element type and dimensions of an array.
 struct Shape {
   ElementType type = ElementType::Invalid;

@@ -9,6 +9,7 @@
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
 #include "core/handle_errors.hpp"
+#include "core/pred.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
 
@@ -90,10 +91,17 @@ Dimensions strides_of(const Shape& shape, const Layout& layout) {
   return strides;
 }
 
+/// Programs and raw copies can leave other bytes than 0 and 1 on the device; no bool may have them.
+void normalize(const Plan& plan, std::span<std::byte> out) {
+  if (plan.shape.type == ElementType::Pred && !detail::preds_are_normal(out)) detail::normalize_preds(out);
+}
+
 Result<void> download(detail::BufferState& b, const Plan& plan, std::span<std::byte> out) {
   if (!plan.reorder_from) {
     PJRT_TRY(abi::PJRT_Event * event, start_download(b, plan.host_layout, out.data(), out.size()));
-    return await_and_destroy(b.plugin(), event);
+    PJRT_CHECK(await_and_destroy(b.plugin(), event));
+    normalize(plan, out);
+    return {};
   }
   PJRT_TRY(HostBuffer as_it_lies, HostBuffer::allocate(plan.shape));
   const std::span<std::byte> bytes = as_it_lies.mutable_bytes();
@@ -102,6 +110,7 @@ Result<void> download(detail::BufferState& b, const Plan& plan, std::span<std::b
   PJRT_TRY(const HostView view,
            HostView::strided(bytes.data(), plan.shape, strides_of(plan.shape, *plan.reorder_from)));
   view.copy_to(out.data());
+  normalize(plan, out);
   return {};
 }
 
@@ -130,7 +139,15 @@ Future<HostBuffer> Buffer::to_host_async() const {
     }
     const std::span<std::byte> out = host.mutable_bytes();
     PJRT_TRY(abi::PJRT_Event * event, start_download(*state_, plan.host_layout, out.data(), out.size()));
-    return Future<HostBuffer>(detail::make_event(state_->plugin(), state_->client, event), std::move(host));
+    Event done = detail::make_event(state_->plugin(), state_->client, event);
+    if (plan.shape.type == ElementType::Pred) {
+      done = detail::after(done, [done, plan, host]() mutable {
+        if (auto ok = done.outcome(); !ok) return Event::ready(std::move(ok));
+        normalize(plan, host.mutable_bytes());
+        return Event::ready();
+      });
+    }
+    return Future<HostBuffer>(std::move(done), std::move(host));
   };
   Result<Future<HostBuffer>> future = start();
   if (!future) return Future<HostBuffer>(std::move(future).error());

@@ -22,6 +22,11 @@ Result<void> check_element_type(const PluginState& plugin, ElementType type) {
 
 Result<void> check_shape(const PluginState& plugin, const Shape& shape) {
   PJRT_CHECK(check_element_type(plugin, shape.type));
+  if (shape.rank() > kMaxRank) {  // before plugins recurse over dimensions
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "an array of " + std::to_string(shape.rank()) +
+                                                                 " dimensions; at most " + std::to_string(kMaxRank) +
+                                                                 " are supported"));
+  }
   if (!host_byte_size(shape)) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + to_string(shape)));
   }

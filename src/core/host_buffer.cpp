@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/handle_errors.hpp"
+#include "core/pred.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -15,6 +16,17 @@ constexpr std::size_t kAlignment = 64;  // what CPU plugins want before they use
 Error wrong_type(ElementType wanted, ElementType have) {
   return Error(ErrorCode::InvalidArgument,
                "the array holds " + std::string(name(have)) + ", not " + std::string(name(wanted)));
+}
+
+Result<void> check_array(const Shape& shape) {
+  if (shape.rank() > kMaxRank) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "an array of " + std::to_string(shape.rank()) +
+                                                                 " dimensions; at most " + std::to_string(kMaxRank) +
+                                                                 " are supported"));
+  }
+  if (!host_byte_size(shape) || host_size(shape.type) == 0)
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + pjrt::to_string(shape)));
+  return {};
 }
 
 /// Copies one dimension and those inside it; `T` is a word of the element's size.
@@ -38,6 +50,10 @@ void copy_strided(const std::byte* from, std::byte*& to, std::span<const std::in
   }
   for (std::int64_t i = 0; i < dims[0]; ++i)
     copy_strided<T>(from + i * strides[0], to, dims.subspan(1), strides.subspan(1));
+}
+
+bool is_dense_and_normal(const HostView& preds) {
+  return preds.is_dense() && detail::preds_are_normal(preds.bytes());
 }
 
 bool strides_are_dense(const Shape& shape, const Dimensions& strides) {
@@ -64,9 +80,7 @@ Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byt
     return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(byte_strides.size()) +
                                                                  " strides for an array of shape " + to_string(shape)));
   }
-  if (!host_byte_size(shape) || host_size(shape.type) == 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + to_string(shape)));
-  }
+  PJRT_CHECK(check_array(shape));
   HostView view(data, std::move(shape));
   view.dense_ = strides_are_dense(view.shape_, byte_strides);
   view.strides_ = std::move(byte_strides);
@@ -80,7 +94,9 @@ Result<HostView> HostView::checked(const void* data, std::size_t count, ElementT
         Error(ErrorCode::InvalidArgument,
               std::to_string(count) + " elements do not make an array of dimensions " + to_string(dims)));
   }
-  return HostView(data, Shape{type, std::move(dims)});
+  Shape shape{type, std::move(dims)};
+  PJRT_CHECK(check_array(shape));
+  return HostView(data, std::move(shape));
 }
 
 std::span<const std::byte> HostView::bytes() const noexcept {
@@ -110,11 +126,8 @@ void HostView::copy_to(std::byte* out) const {
 }
 
 Result<HostBuffer> HostBuffer::allocate(Shape shape) {
-  const std::optional<std::int64_t> bytes = host_byte_size(shape);
-  if (!bytes || host_size(shape.type) == 0) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "no array has the shape " + pjrt::to_string(shape)));
-  }
-  const std::size_t size = (static_cast<std::size_t>(*bytes) + kAlignment) / kAlignment * kAlignment;
+  PJRT_CHECK(check_array(shape));
+  const std::size_t size = (static_cast<std::size_t>(*host_byte_size(shape)) + kAlignment) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, size);
   if (memory == nullptr) {
     return std::unexpected(Error(ErrorCode::ResourceExhausted, "no host memory for " + pjrt::to_string(shape) + " (" +
@@ -137,6 +150,7 @@ Result<HostBuffer> HostBuffer::copy_of(const HostView& view) {
         Error(ErrorCode::InvalidArgument, "the address of the array " + pjrt::to_string(view.shape()) + " is null"));
   }
   view.copy_to(buffer.mutable_bytes().data());
+  if (view.type() == ElementType::Pred) detail::normalize_preds(buffer.mutable_bytes());
   return buffer;
 }
 
@@ -165,6 +179,12 @@ Result<void> HostBuffer::check_access(ElementType type, bool write) const {
   if (!view_.is_dense()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
                                  "the array " + pjrt::to_string(shape()) + " is not dense; take dense() of it"));
+  }
+  if (type == ElementType::Pred && !detail::preds_are_normal(view_.bytes())) {
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, "the array " + pjrt::to_string(shape()) +
+                                              " has bytes other than 0 and 1, which no bool may have; take clone() of "
+                                              "it, where they become 1"));
   }
   if (write && !mutable_)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the array's memory is borrowed and read-only"));
@@ -217,6 +237,9 @@ Result<HostBuffer> HostBuffer::reinterpret(ElementType type) const {
   }
   HostBuffer other = *this;
   PJRT_TRY(other.view_, HostView::strided(view_.data(), Shape{type, dims()}, view_.strides()));
+  if (type == ElementType::Pred && this->type() != ElementType::Pred) {
+    if (!is_dense_and_normal(other.view_)) return other.clone();  // a copy, whose bytes are 0 and 1
+  }
   return other;
 }
 

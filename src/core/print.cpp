@@ -352,6 +352,7 @@ std::string print(const HostView& array, const PrintOptions& options) {
 }  // namespace
 
 std::string to_string(const HostView& array, const PrintOptions& options) {
+  if (array.shape().rank() > kMaxRank) return "<" + std::to_string(array.shape().rank()) + " dimensions>";
   std::string text;
   visit(array.type(), [&]<class T>() { text = print<T>(array, options); });
   return text;

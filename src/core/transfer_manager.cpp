@@ -12,6 +12,7 @@
 #include "core/placement.hpp"
 #include "core/ranges.hpp"
 #include "core/handle_errors.hpp"
+#include "core/pred.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -111,6 +112,11 @@ struct TransferManager::State {
   }
 
   Event send(std::size_t i, const Chunk& chunk, std::int64_t offset, bool last) {
+    if (specs[i].shape.type == ElementType::Pred && !detail::preds_are_normal(chunk.bytes())) {
+      std::vector<std::byte> copy(chunk.bytes().begin(), chunk.bytes().end());
+      detail::normalize_preds(copy);
+      return send(i, Chunk(std::move(copy)), offset, last);
+    }
     auto args = detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferData>(
         plugin(), {.transfer_manager = raw,
                    .buffer_index = static_cast<int>(i),
@@ -293,7 +299,10 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
       return std::unexpected(
           Error(ErrorCode::InvalidArgument, "the array is " + to_string(array.shape()) + ", " + s->name(index)));
     }
-    PJRT_TRY(const HostBuffer dense, array.dense());
+    PJRT_TRY(HostBuffer dense, array.dense());
+    if (shape.type == ElementType::Pred && !detail::preds_are_normal(dense.bytes())) {
+      PJRT_TRY(dense, array.clone());
+    }
     Layout layout = Layout::row_major(shape.rank());  // plugins abort without one
     detail::MemoryLayoutC c_layout(layout);
     const std::lock_guard lock(s->mutex);

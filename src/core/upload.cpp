@@ -1,6 +1,7 @@
 // From host memory to buffers: copied, asynchronous, or used in place.
 
 #include <utility>
+#include <vector>
 
 #include "core/buffer_state.hpp"
 #include "core/call.hpp"
@@ -9,6 +10,7 @@
 #include "core/event_state.hpp"
 #include "core/layout_probe.hpp"
 #include "core/placement.hpp"
+#include "core/pred.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 
@@ -58,6 +60,27 @@ Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const Hos
                   args.done_with_host_buffer};
 }
 
+/// Whether a program may take the bytes as they are. Costs types other than PRED a comparison.
+bool is_normal(const HostView& array) {
+  if (array.type() != ElementType::Pred || array.data() == nullptr || array.element_count() == 0) return true;
+  return array.is_dense() && detail::preds_are_normal(array.bytes());
+}
+
+/// Memory that is used where it lies cannot be made normal.
+Result<void> check_normal(const HostView& array) {
+  if (is_normal(array)) return {};
+  if (!array.is_dense()) {
+    std::vector<std::byte> elements(static_cast<std::size_t>(array.element_count()));
+    array.copy_to(elements.data());
+    if (detail::preds_are_normal(elements)) return {};
+  }
+  return std::unexpected(
+      Error(ErrorCode::InvalidArgument,
+            "the array " + to_string(array.shape()) +
+                " has bytes other than 0 and 1; a view of it cannot be used in place, an upload that "
+                "copies makes them 1"));
+}
+
 /// Drops `owner` when the event is ready. The event may be destroyed before; what is registered with it runs all the
 /// same.
 void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_Event* raw,
@@ -73,6 +96,10 @@ void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_E
 }  // namespace
 
 Result<Buffer> Client::upload(const HostView& array, const UploadOptions& options) const {
+  if (!is_normal(array)) {
+    PJRT_TRY(const HostBuffer copy, HostBuffer::copy_of(array));
+    return upload(copy.view(), options);
+  }
   PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableOnlyDuringCall, options.device,
                                     options.memory, options.layout));
   keep_until_done(state_, uploaded.done_with_host_memory, nullptr);
@@ -80,6 +107,11 @@ Result<Buffer> Client::upload(const HostView& array, const UploadOptions& option
 }
 
 Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& options) const {
+  if (!is_normal(array.view())) {
+    Result<HostBuffer> copy = array.clone();
+    if (!copy) return Future<Buffer>(std::move(copy).error());
+    array = *std::move(copy);
+  }
   Result<Uploaded> uploaded = start(state_, array.view(), HostBufferSemantics::ImmutableUntilTransferCompletes,
                                     options.device, options.memory, options.layout);
   if (!uploaded) return Future<Buffer>(std::move(uploaded).error());
@@ -89,6 +121,7 @@ Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& optio
 }
 
 Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const {
+  PJRT_CHECK(check_normal(array));
   PJRT_TRY(Uploaded uploaded,
            start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
   uploaded.buffer.state()->read_only_memory = array.data();
@@ -116,6 +149,7 @@ Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOp
     return std::unexpected(Error(ErrorCode::InvalidArgument,
                                  "the array's memory is borrowed and read-only; executions may not write to it"));
   }
+  PJRT_CHECK(check_normal(array.view()));
   PJRT_TRY(Uploaded uploaded,
            start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
   keep_until_done(state_, uploaded.done_with_host_memory, both(array.owner(), options.keep_alive));

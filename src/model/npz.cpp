@@ -4,15 +4,22 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "core/file.hpp"
+#include "core/npy.hpp"
+#include "core/printable.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::model {
 namespace {
 
 constexpr std::string_view kSuffix = ".npy";
-constexpr zip_uint64_t kChunk = 1 << 20;
+constexpr std::size_t kShown = 8;  // names in a message
 
 Error zip_failure(const std::string& what, zip_error_t* error) {
   const bool full = zip_error_system_type(error) == ZIP_ET_SYS && zip_error_code_system(error) == ENOMEM;
@@ -20,73 +27,210 @@ Error zip_failure(const std::string& what, zip_error_t* error) {
                what + ": " + zip_error_strerror(error));
 }
 
+/// libzip would take it for an archive without members.
+Error empty_file(const std::filesystem::path& path) {
+  return {ErrorCode::InvalidArgument, "cannot read " + path.string() + " as an .npz archive: it is empty"};
+}
+
+/// The name of a member: UTF-8 as it stands, other encodings as libzip guesses them. (It would guess an encoding for
+/// UTF-8 with controls as well, and turn "a\nb" into "a◙b".)
+const char* member_name(zip_t* zip, zip_uint64_t index) {
+  const char* raw = zip_get_name(zip, index, ZIP_FL_ENC_RAW);
+  if (raw == nullptr) return nullptr;
+  for (std::string_view rest = raw; !rest.empty();) {
+    const pjrt::detail::Character c = pjrt::detail::first_character(rest);
+    if (!c.valid) return zip_get_name(zip, index, 0);
+    rest.remove_prefix(c.size);
+  }
+  return raw;
+}
+
+/// An open member of an archive, as bytes one after the other.
+class MemberSource final : public pjrt::detail::ByteSource {
+ public:
+  MemberSource(zip_file_t* file, std::uint64_t size, std::string where)
+      : file_(file), size_(size), where_(std::move(where)) {}
+  ~MemberSource() override { zip_fclose(file_); }
+  MemberSource(const MemberSource&) = delete;
+  MemberSource& operator=(const MemberSource&) = delete;
+
+  Result<std::size_t> read(std::span<std::byte> out) override {
+    const zip_int64_t n = zip_fread(file_, out.data(), out.size());
+    if (n < 0) return std::unexpected(zip_failure(where_, zip_file_get_error(file_)));
+    taken_ += static_cast<std::uint64_t>(n);
+    return static_cast<std::size_t>(n);
+  }
+  std::optional<std::uint64_t> left() const override { return size_ > taken_ ? size_ - taken_ : 0; }
+
+ private:
+  zip_file_t* file_;
+  std::uint64_t size_;
+  std::uint64_t taken_ = 0;
+  std::string where_;
+};
+
+std::string method_name(zip_uint16_t method) {
+  switch (method) {
+    case ZIP_CM_BZIP2:
+      return "bzip2";
+    case ZIP_CM_LZMA:
+      return "LZMA";
+    case ZIP_CM_XZ:
+      return "XZ";
+    case 93:
+      return "Zstandard";
+    case 9:
+      return "Deflate64";
+    default:
+      return "number " + std::to_string(method);
+  }
+}
+
 }  // namespace
 
 struct NpzFile::Archive {
   zip_t* zip;
+  std::unordered_map<std::string, zip_uint64_t> members;
+  explicit Archive(zip_t* z) : zip(z) {}
   ~Archive() { zip_discard(zip); }
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+
+  Result<std::unique_ptr<MemberSource>> open(zip_uint64_t index, const std::string& where) const;
 };
 
 NpzFile::NpzFile(std::filesystem::path path, std::unique_ptr<Archive> archive)
-    : path_(std::move(path)), archive_(std::move(archive)) {
-  const zip_int64_t count = zip_get_num_entries(archive_->zip, 0);
-  for (zip_int64_t i = 0; i < count; ++i) {
-    const char* name = zip_get_name(archive_->zip, static_cast<zip_uint64_t>(i), 0);
-    if (name == nullptr) continue;
-    const std::string_view text(name);
-    if (text.ends_with(kSuffix)) names_.emplace_back(text.substr(0, text.size() - kSuffix.size()));
-  }
-}
+    : path_(std::move(path)), archive_(std::move(archive)) {}
 NpzFile::NpzFile(NpzFile&&) noexcept = default;
 NpzFile& NpzFile::operator=(NpzFile&&) noexcept = default;
 NpzFile::~NpzFile() = default;
 
 Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
+  PJRT_TRY(pjrt::detail::FileSource source, pjrt::detail::FileSource::open(path));
+  PJRT_TRY(const std::span<const std::byte> start, source.peek(1));
+  if (start.empty()) return std::unexpected(empty_file(path));
+  if (!source.is_regular()) {  // archives are read from their end
+    PJRT_TRY(const pjrt::detail::FileContents contents, source.read_all());
+    return parse(contents.bytes(), path);
+  }
   int code = 0;
   zip_t* zip = zip_open(path.c_str(), ZIP_RDONLY, &code);
   if (zip == nullptr) {
     zip_error_t error;
     zip_error_init_with_code(&error, code);
-    const bool missing = code == ZIP_ER_NOENT;
     const std::string text = zip_error_strerror(&error);
     zip_error_fini(&error);
-    return std::unexpected(Error(missing ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
+    return std::unexpected(Error(code == ZIP_ER_NOENT ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
                                  "cannot read " + path.string() + " as an .npz archive: " + text));
   }
-  return NpzFile(path, std::unique_ptr<Archive>(new Archive{zip}));
+  NpzFile file(path, std::make_unique<Archive>(zip));
+  PJRT_CHECK(file.list());
+  return file;
+}
+
+Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  if (bytes.empty()) return std::unexpected(empty_file(path));
+  const std::string what = "cannot read " + path.string() + " as an .npz archive";
+  zip_error_t error;
+  zip_error_init(&error);
+  void* copy = std::malloc(bytes.size() + 1);
+  if (copy == nullptr)
+    return std::unexpected(Error(ErrorCode::ResourceExhausted, what + ": no memory for a copy of it"));
+  if (!bytes.empty()) std::memcpy(copy, bytes.data(), bytes.size());
+  zip_source_t* memory = zip_source_buffer_create(copy, bytes.size(), /*freep=*/1, &error);
+  if (memory == nullptr) std::free(copy);
+  zip_t* zip = memory != nullptr ? zip_open_from_source(memory, ZIP_RDONLY, &error) : nullptr;
+  if (zip == nullptr) {
+    if (memory != nullptr) zip_source_free(memory);
+    Error failure = zip_failure(what, &error);
+    zip_error_fini(&error);
+    return std::unexpected(std::move(failure));
+  }
+  NpzFile file(path, std::make_unique<Archive>(zip));
+  PJRT_CHECK(file.list());
+  return file;
+}
+
+Result<void> NpzFile::list() {
+  const zip_int64_t count = zip_get_num_entries(archive_->zip, 0);
+  for (zip_int64_t i = 0; i < count; ++i) {
+    const char* member = member_name(archive_->zip, static_cast<zip_uint64_t>(i));
+    if (member == nullptr || !std::string_view(member).ends_with(kSuffix)) continue;
+    std::string name(member, std::string_view(member).size() - kSuffix.size());
+    if (!archive_->members.try_emplace(name, static_cast<zip_uint64_t>(i)).second) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                   path_.string() + " has two arrays '" + pjrt::detail::printable(name) + "'"));
+    }
+    names_.push_back(std::move(name));
+  }
+  return {};
 }
 
 bool NpzFile::contains(std::string_view name) const noexcept {
-  return std::ranges::find(names_, name) != names_.end();
+  return archive_ != nullptr && archive_->members.contains(std::string(name));
 }
 
-Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) {
-  const std::string where = path_.string() + ", array '" + std::string(name) + "'";
-  const std::string member = std::string(name) + std::string(kSuffix);
-  const zip_int64_t index = zip_name_locate(archive_->zip, member.c_str(), 0);
-  if (index < 0) {
-    Error error(ErrorCode::NotFound, path_.string() + " has no array '" + std::string(name) + "'");
-    std::string all;
-    for (const std::string& n : names_) all += (all.empty() ? "" : ", ") + n;
-    return std::unexpected(std::move(error).with_note("it has " + (all.empty() ? "none" : all)));
+Result<std::unique_ptr<MemberSource>> NpzFile::Archive::open(zip_uint64_t index, const std::string& where) const {
+  zip_stat_t info;
+  zip_stat_init(&info);
+  if (zip_stat_index(zip, index, 0, &info) != 0) return std::unexpected(zip_failure(where, zip_get_error(zip)));
+  constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+  if ((info.valid & kNeeded) != kNeeded) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, where + ": the archive does not say its size"));
   }
-  zip_file_t* file = zip_fopen_index(archive_->zip, static_cast<zip_uint64_t>(index), 0);
-  if (file == nullptr) return std::unexpected(zip_failure(where, zip_get_error(archive_->zip)));
-  std::vector<std::byte> bytes;  // grows with what is really there, not with what the directory promises
-  zip_int64_t n = 0;
-  for (std::size_t used = 0;;) {
-    bytes.resize(std::max<std::size_t>(bytes.capacity(), used + kChunk));
-    n = zip_fread(file, bytes.data() + used, bytes.size() - used);
-    if (n <= 0) {
-      bytes.resize(used);
-      break;
-    }
-    used += static_cast<std::size_t>(n);
+  if ((info.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && info.encryption_method != ZIP_EM_NONE)
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented, where + " is encrypted; encrypted arrays are not supported"));
+  const bool stored = info.comp_method == ZIP_CM_STORE;
+  const bool deflated = info.comp_method == ZIP_CM_DEFLATE;
+  if (!stored && !deflated && zip_compression_method_supported(info.comp_method, 0) == 0) {
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented,
+              where + " is compressed with " + method_name(info.comp_method) + "; arrays are read stored or deflated"));
   }
-  Error failure = zip_failure(where, zip_file_get_error(file));
-  zip_fclose(file);
-  if (n < 0) return std::unexpected(std::move(failure));
-  Result<HostBuffer> array = HostBuffer::parse_npy(bytes, as);
+  // A directory that promises what its bytes cannot hold: deflate makes no more than 1032 bytes of one.
+  constexpr zip_uint64_t kMostOfOne = 1032;
+  if ((stored && info.size != info.comp_size) || (deflated && info.size / kMostOfOne > info.comp_size)) {
+    return std::unexpected(Error(ErrorCode::InvalidArgument, where + ": " + std::to_string(info.comp_size) +
+                                                                 " bytes in the archive cannot hold " +
+                                                                 std::to_string(info.size)));
+  }
+  zip_file_t* file = zip_fopen_index(zip, index, 0);
+  if (file == nullptr) return std::unexpected(zip_failure(where, zip_get_error(zip)));
+  return std::make_unique<MemberSource>(file, info.size, where);
+}
+
+namespace {
+
+Error no_array(const std::filesystem::path& path, std::string_view name, const std::vector<std::string>& names) {
+  std::string all;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    all += (i == 0 ? "" : ", ") + pjrt::detail::printable(names[i]);
+  if (names.size() > kShown) all += " and " + std::to_string(names.size() - kShown) + " more";
+  return Error(ErrorCode::NotFound, path.string() + " has no array '" + pjrt::detail::printable(name) + "'")
+      .with_note("it has " + (all.empty() ? "none" : all));
+}
+
+std::string place(const std::filesystem::path& path, std::string_view name) {
+  return path.string() + ", array '" + pjrt::detail::printable(name) + "'";
+}
+
+}  // namespace
+
+Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> as) const {
+  if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
+  const std::string where = place(path_, name);
+  PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));
+  Result<Shape> shape = pjrt::detail::read_npy_shape(*member, as);
+  if (!shape) return std::unexpected(shape.error().with_context(where));
+  return shape;
+}
+
+Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) const {
+  if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
+  const std::string where = place(path_, name);
+  PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));
+  Result<HostBuffer> array = pjrt::detail::read_npy(*member, as);
   if (!array) return std::unexpected(array.error().with_context(where));
   return array;
 }
@@ -103,11 +247,22 @@ Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pa
     zip_source_free(memory);
     return std::unexpected(std::move(e));
   };
-  std::vector<std::vector<std::byte>> files;  // libzip reads them when the archive is closed
-  files.reserve(arrays.size());
+  // libzip reads these when the archive is closed.
+  std::vector<HostBuffer> wholes;
+  std::vector<std::string> headers;
+  wholes.reserve(arrays.size());
+  headers.reserve(arrays.size());
   for (const auto& [name, array] : arrays) {
-    files.push_back(array.to_npy());
-    zip_source_t* source = zip_source_buffer(zip, files.back().data(), files.back().size(), 0);
+    Result<HostBuffer> whole = array.dense();
+    if (!whole) return give_up(std::move(whole).error());
+    headers.push_back(pjrt::detail::npy_header(array.shape()));
+    wholes.push_back(*std::move(whole));
+    const auto fragment = [](std::span<const std::byte> bytes) {
+      return zip_buffer_fragment_t{reinterpret_cast<zip_uint8_t*>(const_cast<std::byte*>(bytes.data())), bytes.size()};
+    };
+    const zip_buffer_fragment_t parts[] = {fragment(std::as_bytes(std::span(headers.back()))),
+                                           fragment(wholes.back().bytes())};
+    zip_source_t* source = zip_source_buffer_fragment(zip, parts, wholes.back().bytes().empty() ? 1 : 2, 0);
     const std::string member = name + std::string(kSuffix);
     const zip_int64_t index = source != nullptr ? zip_file_add(zip, member.c_str(), source, ZIP_FL_ENC_UTF_8) : -1;
     if (index < 0) {
@@ -132,7 +287,7 @@ Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pa
   zip_source_free(memory);
   if (!complete)
     return std::unexpected(Error(ErrorCode::Internal, path.string() + ": the archive could not be put together"));
-  return detail::write_file(path, archive);
+  return pjrt::detail::write_file(path, archive);
 }
 
 }  // namespace pjrt::model

@@ -26,6 +26,8 @@ struct Session::State {
   std::vector<std::int64_t> partitions;
   std::vector<SessionValue> inputs;
   std::shared_ptr<std::vector<SessionValue>> outputs = std::make_shared<std::vector<SessionValue>>();
+  model::NameIndex input_names;
+  std::shared_ptr<const model::NameIndex> output_names;
   /// The parameter of the compiled program that each used input is, and the inputs in the order of parameters.
   std::vector<std::size_t> used_inputs;
   /// What the program takes before its inputs: the platform's index, on each device.
@@ -56,6 +58,8 @@ Result<void> Session::State::describe() {
            model::interface_of(model, detail::signature_of(*executable.state()), executable.output_shapes()));
   inputs = std::move(interface.inputs);
   *outputs = std::move(interface.outputs);
+  input_names = model::NameIndex(inputs, "input");
+  output_names = std::make_shared<const model::NameIndex>(*outputs, "output");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].used) used_inputs.push_back(i);
   }
@@ -187,14 +191,14 @@ const Model& Session::model() const noexcept {
 }
 
 Result<std::size_t> Session::find_input(std::string_view name) const {
-  return model::find_value(state_->inputs, name, "input");
+  return state_->input_names.find(name);
 }
 Result<std::size_t> Session::find_output(std::string_view name) const {
-  return model::find_value(*state_->outputs, name, "output");
+  return state_->output_names->find(name);
 }
 
 Result<std::size_t> SessionOutputs::find(std::string_view name) const {
-  return model::find_value(*values_, name, "output");
+  return names_->find(name);
 }
 
 SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const {
@@ -265,7 +269,7 @@ Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> a
     PJRT_TRY(HostBuffer array, s.assemble(i, results));
     all.push_back(std::move(array));
   }
-  return SessionOutputs(s.outputs, std::move(all));
+  return SessionOutputs(s.outputs, s.output_names, std::move(all));
 }
 
 }  // namespace pjrt

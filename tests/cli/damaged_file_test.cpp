@@ -38,7 +38,7 @@ TEST_F(DamagedModel, ThatIsAFolder) {
 }
 
 TEST_F(DamagedModel, ThatNeverEnds) {
-  EXPECT_TRUE(fails(run("/dev/zero", {}), kFailed, {"cannot read /dev/zero: File too large"}));
+  EXPECT_TRUE(fails(run("/dev/zero", {}), kFailed, {"cannot read /dev/zero", "at most 1073741824 are read"}));
 }
 
 TEST_F(DamagedModel, ThatIsAnArrayFile) {
@@ -116,8 +116,9 @@ TEST_F(DamagedInput, NpyThatIsCutShortAnywhere) {
     EXPECT_TRUE(fails(run_with("x.npy", whole.substr(0, size)), kFailed, {"input arg0", "x.npy"})) << size;
 }
 
-TEST_F(DamagedInput, NpyWithMoreThanItsShapeHoldsIsReadAsNumpyReadsIt) {
-  EXPECT_EQ(values(run_with("x.npy", read_all(npy_file("float32")) + "more")), "[[0.0,0.5,-1.0],[1.5,\"inf\",1024.0]]");
+TEST_F(DamagedInput, NpyWithMoreThanItsShapeHoldsIsRefused) {  // which numpy leaves unread
+  EXPECT_TRUE(fails(run_with("x.npy", read_all(npy_file("float32")) + "more"), kFailed,
+                    {"input arg0", "4 bytes behind the 24 bytes of f32[2,3]"}));
 }
 
 TEST_F(DamagedInput, NpzThatIsCutShortAnywhere) {
@@ -151,8 +152,8 @@ TEST_F(DamagedInput, OfRandomBytes) {
   }
 }
 
-TEST_F(DamagedInput, NpzWithoutArraysLeavesInputsMissing) {
-  EXPECT_TRUE(fails(run_with("x.npz", zip_of({{"readme.txt", "hello"}})), kFailed, {"input arg0", "is missing"}));
+TEST_F(DamagedInput, NpzWithoutArraysIsRefused) {
+  EXPECT_TRUE(fails(run_with("x.npz", zip_of({{"readme.txt", "hello"}})), kFailed, {"x.npz holds no arrays"}));
 }
 
 }  // namespace

@@ -25,6 +25,10 @@
 
 namespace pjrt {
 
+namespace model {
+class NameIndex;
+}
+
 /// Where and how a session runs its model.
 struct SessionOptions {
   /// Default: what Plugin::load_default gives.
@@ -66,8 +70,9 @@ class PJRT_EXPORT SessionOutputs {
     Result<HostBuffer> array_;
   };
 
-  SessionOutputs(std::shared_ptr<const std::vector<SessionValue>> values, std::vector<HostBuffer> arrays)
-      : values_(std::move(values)), arrays_(std::move(arrays)) {}
+  SessionOutputs(std::shared_ptr<const std::vector<SessionValue>> values,
+                 std::shared_ptr<const model::NameIndex> names, std::vector<HostBuffer> arrays)
+      : values_(std::move(values)), names_(std::move(names)), arrays_(std::move(arrays)) {}
 
   std::size_t size() const noexcept { return arrays_.size(); }
   const HostBuffer& operator[](std::size_t i) const noexcept { return arrays_[i]; }
@@ -82,6 +87,7 @@ class PJRT_EXPORT SessionOutputs {
 
  private:
   std::shared_ptr<const std::vector<SessionValue>> values_;
+  std::shared_ptr<const model::NameIndex> names_;
   std::vector<HostBuffer> arrays_;
 };
 
@@ -106,8 +112,10 @@ class PJRT_EXPORT Session {
   /// All inputs in order, those the program does not use included.
   std::span<const SessionValue> inputs() const noexcept;
   std::span<const SessionValue> outputs() const noexcept;
-  /// The input of that path, name, end of a path ("w" for "args[0]['w']"), or number ("arg3"). NotFound lists them;
-  /// InvalidArgument if several fit.
+  /// The input of that path or name; of that key ("w" and "layers.0.w" for "args[0]['w']" and
+  /// "args[0]['layers.0.w']"), end of a path ("['conv1'].kernel", "conv1.kernel", "conv1/kernel"), or number ("arg3", or
+  /// "arr_3" as numpy.savez has it). The first of these that fits decides. NotFound names some that there are;
+  /// InvalidArgument if several fit equally well.
   Result<std::size_t> find_input(std::string_view name) const;
   /// The output of that path, name, end of a path, or number ("out3"); errors as for inputs.
   Result<std::size_t> find_output(std::string_view name) const;
