@@ -1,8 +1,12 @@
 // Compiling, here and ahead of time, and loading what was compiled.
 
+#include <algorithm>
+#include <charconv>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/call.hpp"
 #include "core/client_state.hpp"
@@ -10,6 +14,8 @@
 #include "core/executable_state.hpp"
 #include "core/topology_state.hpp"
 #include "core/try.hpp"
+#include "mlir/bytecode.hpp"
+#include "mlir/facts.hpp"
 #include "pjrt/client.hpp"
 #include "proto/hlo.hpp"
 
@@ -29,22 +35,66 @@ abi::PJRT_Program to_c(const Program& program) {
   return c;
 }
 
-std::string version_text(const Value* value) {
-  if (value == nullptr || value->int64_list() == nullptr) return "unknown";
+using Version = std::vector<std::int64_t>;
+
+Version version_of(const Value* value) {
+  return value != nullptr && value->int64_list() != nullptr ? *value->int64_list() : Version();
+}
+
+Version version_of(std::string_view text) {
+  Version version;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    std::int64_t part = 0;
+    const auto [next, error] = std::from_chars(at, end, part);
+    if (error != std::errc()) return {};
+    version.push_back(part);
+    at = next != end && *next == '.' ? next + 1 : next;
+    if (at == next && next != end) return {};
+  }
+  return version;
+}
+
+std::string to_string(const Version& version) {
   std::string text;
-  for (const std::int64_t part : *value->int64_list()) text += (text.empty() ? "" : ".") + std::to_string(part);
+  for (const std::int64_t part : version) text += (text.empty() ? "" : ".") + std::to_string(part);
   return text;
 }
 
-/// Says which StableHLO the program is and which the plugin knows: the first thing to look at when compilation fails.
+/// Whether a plugin's message says that it could not read the program, as against what it then thought of it.
+bool is_about_reading(std::string_view message) {
+  constexpr std::string_view kWords[] = {"deserialize", "Failed to parse", "failed to parse", "bytecode",
+                                         "vhlo",        "unregistered",    "StableHLO_v",     "is unknown"};
+  return std::ranges::any_of(kWords,
+                             [&](std::string_view word) { return message.find(word) != std::string_view::npos; });
+}
+
+/// Where the versions of StableHLO are why a plugin could not read a program, says so first.
 Error with_versions(Error error, const Plugin& plugin, const Program& program) {
-  if (program.format() != "mlir") return error;
+  if (program.format() != "mlir" || !is_about_reading(error.message())) return error;
   const Result<NamedValues> attributes = plugin.attributes();
-  const auto of_plugin = [&](const char* name) { return version_text(attributes ? attributes->find(name) : nullptr); };
-  return std::move(error).with_note(
-      "the program is StableHLO " + program.stablehlo_version().value_or("text or bytecode without a version") +
-      "; plugin " + plugin.name() + " (API " + to_string(plugin.api_version()) + ") supports " +
-      of_plugin("stablehlo_minimum_version") + " to " + of_plugin("stablehlo_current_version"));
+  if (!attributes) return error;
+  const Version newest = version_of(attributes->find("stablehlo_current_version"));
+  const Version oldest = version_of(attributes->find("stablehlo_minimum_version"));
+  if (newest.empty() || oldest.empty()) return error;
+  const std::string has = plugin.name() + " (API " + to_string(plugin.api_version()) + ") has StableHLO " +
+                          to_string(oldest) + " to " + to_string(newest);
+  if (const std::optional<std::string> needed = program.stablehlo_version()) {
+    const Version version = version_of(*needed);
+    if (version <= newest && version >= oldest) return error;
+    return std::move(error).with_context("the program needs StableHLO " + *needed + ", plugin " + has);
+  }
+  if (mlir::is_bytecode(std::as_bytes(std::span(program.code())))) {
+    return std::move(error).with_context(
+        "the program is MLIR bytecode without a StableHLO version, which only the MLIR that wrote it is sure to read; "
+        "a "
+        "portable artifact says its version; plugin " +
+        has);
+  }
+  const bool is_unknown_operation = error.message().find("is unknown") != std::string_view::npos ||
+                                    error.message().find("unregistered") != std::string_view::npos;
+  return is_unknown_operation ? std::move(error).with_note("plugin " + has) : error;
 }
 
 /// The options as the plugin takes them. Without a replica or partition, plugins abort the process.
@@ -67,8 +117,19 @@ Result<std::string> checked(const CompileOptions& options) {
   return options.serialize();
 }
 
+/// Refuses what makes plugins end the process, where the program shows it. What cannot be read here, because it is
+/// newer, is the plugin's to judge.
+Result<void> refuse_deadly(const Program& program) {
+  if (program.format() != "mlir") return {};
+  const Result<mlir::ModuleFacts> facts = mlir::read_facts(program.code());
+  if (facts) return mlir::check(*facts);
+  if (facts.error().code() == ErrorCode::Unimplemented) return {};
+  return std::unexpected(facts.error());
+}
+
 Result<std::string> checked(const Program& program, const CompileOptions& options) {
   if (program.code().empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the program is empty"));
+  PJRT_CHECK(refuse_deadly(program));
   return checked(options);
 }
 
