@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <utility>
@@ -62,17 +63,14 @@ std::string to_string(const Version& version) {
   return text;
 }
 
-/// Whether a plugin's message says that it could not read the program, as against what it then thought of it.
-bool is_about_reading(std::string_view message) {
-  constexpr std::string_view kWords[] = {"deserialize", "Failed to parse", "failed to parse", "bytecode",
-                                         "vhlo",        "unregistered",    "StableHLO_v",     "is unknown"};
-  return std::ranges::any_of(kWords,
-                             [&](std::string_view word) { return message.find(word) != std::string_view::npos; });
+bool has_any(std::string_view message, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(words, [&](std::string_view w) { return message.find(w) != std::string_view::npos; });
 }
 
-/// Where the versions of StableHLO are why a plugin could not read a program, says so first.
+/// Where the versions of StableHLO are why a plugin could not compile a program, says so first.
 Error with_versions(Error error, const Plugin& plugin, const Program& program) {
-  if (program.format() != "mlir" || !is_about_reading(error.message())) return error;
+  const std::string_view message = error.message();
+  if (program.format() != "mlir" || has_any(message, {"option", "flag", "Option", "Flag"})) return error;
   const Result<NamedValues> attributes = plugin.attributes();
   if (!attributes) return error;
   const Version newest = version_of(attributes->find("stablehlo_current_version"));
@@ -86,15 +84,14 @@ Error with_versions(Error error, const Plugin& plugin, const Program& program) {
     return std::move(error).with_context("the program needs StableHLO " + *needed + ", plugin " + has);
   }
   if (mlir::is_bytecode(std::as_bytes(std::span(program.code())))) {
+    if (!has_any(message, {"bytecode", "deserialize", "arse", "unknown", "unregistered"})) return error;
     return std::move(error).with_context(
-        "the program is MLIR bytecode without a StableHLO version, which only the MLIR that wrote it is sure to read; "
-        "a "
-        "portable artifact says its version; plugin " +
+        "the program is MLIR bytecode without a StableHLO version, which only the MLIR that wrote it is sure to read "
+        "(a portable artifact says its version); plugin " +
         has);
   }
-  const bool is_unknown_operation = error.message().find("is unknown") != std::string_view::npos ||
-                                    error.message().find("unregistered") != std::string_view::npos;
-  return is_unknown_operation ? std::move(error).with_note("plugin " + has) : error;
+  if (!has_any(message, {"is unknown", "unregistered"})) return error;
+  return std::move(error).with_note("plugin " + has);
 }
 
 /// The options as the plugin takes them. Without a replica or partition, plugins abort the process.

@@ -193,7 +193,7 @@ class Walker {
         break;
       case Kind::Function: {
         const std::optional<std::string_view> function = inherent_string(attributes, "sym_name");
-        if (!function) strange_ = true;
+        if (!function) miss(attributes, "a function has no name");
         defined_.insert(function.value_or(""));
         if (function == "main" && level == 1 && !main_) {
           main_ = attributes;
@@ -210,7 +210,7 @@ class Walker {
       case Kind::CustomCall: {
         const std::optional<std::string_view> target = inherent_string(attributes, "call_target_name");
         if (!target) {
-          strange_ = true;
+          miss(attributes, "a custom call has no target");
           break;
         }
         custom_calls_.insert(*target);
@@ -234,6 +234,19 @@ class Walker {
     }
     if (kind != Kind::Function) note_symbols(kind, attributes);
     return nullptr;
+  }
+
+  /// An attribute that is not where it should be: the module is damaged, or the operation is of a version that is not
+  /// known here.
+  void miss(const Attributes& of, const char* what) {
+    const bool is_known =
+        of.operation.starts_with("vhlo.") &&  // whose operations have their version in their name
+        std::ranges::find(inherent_attributes(), of.operation, &Inherent::operation) != inherent_attributes().end();
+    if (is_known) {
+      fail(what);
+    } else {
+      strange_ = true;
+    }
   }
 
   void use(Index symbol) {

@@ -36,6 +36,8 @@ constexpr std::pair<ElementType, PrimitiveType> kTypes[] = {
     {ElementType::F8E4M3FNUZ, PrimitiveType::F8E4M3FNUZ},
     {ElementType::F4E2M1FN, PrimitiveType::F4E2M1FN},
     {ElementType::F8E8M0FNU, PrimitiveType::F8E8M0FNU},
+    {ElementType::F6E2M3FN, PrimitiveType::F6E2M3FN},
+    {ElementType::F6E3M2FN, PrimitiveType::F6E3M2FN},
     {ElementType::Token, PrimitiveType::TOKEN},
 };
 
