@@ -168,6 +168,31 @@ std::int64_t end_of(const std::vector<std::int64_t>& ids) {
   return end;
 }
 
+std::int64_t end_of_group(protozero::pbf_reader group) {
+  std::vector<std::int64_t> ids;
+  while (group.next(ReplicaGroup::replica_ids)) read_int64s(group, ids);
+  return end_of(ids);
+}
+
+/// Of groups that are all the numbers from 0 on, in some order.
+std::int64_t end_of_iota(protozero::pbf_reader list) {
+  namespace f = IotaReplicaGroupListProto;
+  std::int64_t groups = 0;
+  std::int64_t in_each = 0;
+  while (list.next()) {
+    if (list.tag() == f::num_replica_groups) {
+      groups = list.get_int64();
+    } else if (list.tag() == f::num_devices_per_group) {
+      in_each = list.get_int64();
+    } else {
+      list.skip();
+    }
+  }
+  if (groups < 1 || in_each < 1) return 0;
+  if (groups > kMostPartitions || in_each > kMostPartitions / groups) throw TooLarge("it names too many devices");
+  return groups * in_each;
+}
+
 /// The devices among which an instruction of a program communicates.
 struct Communication {
   std::int64_t ids = 0;  // one more than the greatest
@@ -207,13 +232,18 @@ void read_instruction(protozero::pbf_reader reader, bool is_entry, std::int64_t 
       case f::use_global_device_ids:
         among.ids_are_global = reader.get_bool();
         break;
-      case f::replica_groups: {
-        std::vector<std::int64_t> ids;
-        protozero::pbf_reader group = reader.get_message();
-        while (group.next(ReplicaGroup::replica_ids)) read_int64s(group, ids);
-        among.ids = std::max(among.ids, end_of(ids));
+      case f::replica_groups:
+        among.ids = std::max(among.ids, end_of_group(reader.get_message()));
+        break;
+      case f::collective_device_list: {
+        protozero::pbf_reader groups = reader.get_message();
+        while (groups.next(CollectiveDeviceListProto::replica_groups))
+          among.ids = std::max(among.ids, end_of_group(groups.get_message()));
         break;
       }
+      case f::iota_collective_device_list:
+        among.ids = std::max(among.ids, end_of_iota(reader.get_message()));
+        break;
       case f::source_target_pairs: {
         std::vector<std::int64_t> ids;
         protozero::pbf_reader pair = reader.get_message();

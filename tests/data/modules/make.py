@@ -3,7 +3,7 @@
     python3 make.py            (jax 0.10.2)
 
 For NAME in PROGRAMS: NAME.mlir (pretty, with locations), NAME.generic.mlir, NAME.mlirbc (MLIR's own bytecode),
-NAME.bytecode_N.mlirbc (older versions of it), NAME.VERSION.mlirbc (portable artifacts), and all facts in facts.json.
+NAME.bytecode_N.mlirbc (older versions of it), NAME.VERSION.mlirbc (portable artifacts), all facts in facts.json, and replicas.hlo.pb.
 """
 
 import io
@@ -11,6 +11,7 @@ import json
 import pathlib
 
 from jax._src.interpreters import mlir
+from jax._src.lib import xla_client
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 
@@ -181,4 +182,6 @@ if __name__ == "__main__":
     with mlir.make_ir_context() as context:
         context.allow_unregistered_dialects = True
         result = [facts(name, program) for name, program in PROGRAMS.items()]
+    hlo = xla_client._xla.mlir.mlir_module_to_xla_computation(PROGRAMS["replicas"]["text"], False, False)
+    (HERE / "replicas.hlo.pb").write_bytes(hlo.as_serialized_hlo_module_proto())
     (HERE / "facts.json").write_text(json.dumps(result, indent=1) + "\n")
