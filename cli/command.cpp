@@ -88,10 +88,24 @@ std::expected<void, Failure> apply_compile_options(CompileOptions& options, cons
   return {};
 }
 
+namespace {
+
+/// A message up to the end of the first diagnostic that it quotes of MLIR: "place: error: what is wrong". What follows
+/// are notes that print the operation, and what else went wrong because of that.
+std::string first_diagnostic(std::string_view message) {
+  const std::size_t error = message.find(": error: ");
+  const std::size_t end = error == std::string_view::npos ? error : message.find('\n', error);
+  if (end == std::string_view::npos || message.find_first_not_of(" \n", end) == std::string_view::npos)
+    return std::string(message);
+  return std::string(message.substr(0, end)) + " … (-v for the rest)";
+}
+
+}  // namespace
+
 std::string describe(const Error& error, bool verbose) {
   if (verbose) return shown_lines(to_string(error));
   constexpr std::size_t kLongest = 1000;
-  std::string text(error.message());
+  std::string text = first_diagnostic(error.message());
   if (!error.function().empty()) text += " (" + std::string(error.function()) + ")";
   for (const std::string& note : error.notes()) text += "; " + note;
   std::string line = one_line(text);

@@ -49,7 +49,7 @@ struct Inspect {
     }
     // Compilers that know how much memory a device has say themselves that it is not enough: an answer, not a failure.
     if (compiled.error().error.code() != ErrorCode::ResourceExhausted) return std::unexpected(compiled.error());
-    const std::string why = one_line(compiled.error().error.message());
+    const std::string why = shown(compiled.error().error.message());
     nlohmann::ordered_json j = json(m);
     j["compiled"] = to_json(target);
     j["compiled"]["fits"] = false;
@@ -77,6 +77,40 @@ struct Inspect {
     }
   }
 
+  static nlohmann::ordered_json value_json(const model::ModuleValue& v) {
+    nlohmann::ordered_json j = {{"path", v.path}, {"name", v.name}};
+    j["type"] = v.is_array ? std::string(pjrt::name(v.shape.type)) : v.type;
+    if (v.is_array) {
+      j["shape"] = nlohmann::ordered_json::array();
+      for (const std::int64_t dim : v.shape.dims) {
+        if (dim == model::ModuleValue::kUnknown) {
+          j["shape"].push_back("?");
+        } else {
+          j["shape"].push_back(dim);
+        }
+      }
+    }
+    if (v.donated) j["donated"] = true;
+    if (v.sharding) {
+      j["sharding"] = to_string(*v.sharding);
+    } else if (!v.sharding_text.empty()) {
+      j["sharding"] = v.sharding_text;
+    }
+    return j;
+  }
+
+  /// What a module says that is no jax.export artifact.
+  static void add_module(nlohmann::ordered_json& j, const Model& m) {
+    j["replicas"] = m.replica_count();
+    j["partitions"] = m.partition_count();
+    j["custom_calls"] = std::vector<std::string>(m.custom_calls().begin(), m.custom_calls().end());
+    if (const auto good = m.check(); !good) j["cannot_run"] = good.error().message();
+    j["inputs"] = nlohmann::ordered_json::array();
+    for (const model::ModuleValue& v : m.arguments()) j["inputs"].push_back(value_json(v));
+    j["outputs"] = nlohmann::ordered_json::array();
+    for (const model::ModuleValue& v : m.results()) j["outputs"].push_back(value_json(v));
+  }
+
   static nlohmann::ordered_json value_json(const ExportedValue& v) {
     nlohmann::ordered_json j = {
         {"path", v.path()}, {"name", v.name()}, {"dtype", v.dtype()}, {"type", pjrt::name(v.type())}};
@@ -101,7 +135,10 @@ struct Inspect {
     if (const auto version = m.program().stablehlo_version()) j["stablehlo_version"] = *version;
     j["program_bytes"] = m.program().code().size();
     const JaxExport* e = m.jax_export();
-    if (e == nullptr) return j;
+    if (e == nullptr) {
+      add_module(j, m);
+      return j;
+    }
     j["function"] = e->function_name();
     if (e->jax_version()) j["jax_version"] = *e->jax_version();
     j["serialization_version"] = e->serialization_version();
@@ -126,6 +163,30 @@ struct Inspect {
     return all;
   }
 
+  static void print_values(const char* title, std::span<const model::ModuleValue> values) {
+    std::cout << title << "\n";
+    for (const model::ModuleValue& v : values) {
+      std::cout << "  " << v.path;
+      if (!v.name.empty() && v.name != v.path) std::cout << " (" << shown(v.name) << ")";
+      std::cout << "  " << shown(v.type);
+      if (v.sharding) {
+        std::cout << "  " << to_string(*v.sharding);
+      } else if (!v.sharding_text.empty()) {
+        std::cout << "  sharded " << shown(v.sharding_text);
+      }
+      if (v.donated) std::cout << "  donated";
+      std::cout << "\n";
+    }
+    if (values.empty()) std::cout << "  none\n";
+  }
+
+  static void print_module(const Model& m) {
+    if (!m.custom_calls().empty()) std::cout << "custom calls  " << shown(joined(m.custom_calls())) << "\n";
+    if (const auto good = m.check(); !good) std::cout << "cannot run    " << shown(good.error().message()) << "\n";
+    print_values("inputs", m.arguments());
+    print_values("outputs", m.results());
+  }
+
   static void print_values(const char* title, std::span<const ExportedValue> values) {
     std::cout << title << "\n";
     for (const ExportedValue& v : values) {
@@ -146,14 +207,21 @@ struct Inspect {
     const JaxExport* e = m.jax_export();
     if (e != nullptr) {
       std::cout << "function      " << shown(e->function_name()) << "\n"
-                << "jax           " << e->jax_version().value_or("not said") << " (calling convention "
+                << "jax           " << shown(e->jax_version().value_or("not said")) << " (calling convention "
                 << e->calling_convention_version() << ")\n"
-                << "platforms     " << joined(e->platforms()) << "\n";
+                << "platforms     " << shown(joined(e->platforms())) << "\n";
     }
-    std::cout << "devices       " << m.device_count() << "\n"
-              << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", "
+    std::cout << "devices       " << m.device_count();
+    if (e == nullptr && m.device_count() > 1)
+      std::cout << " (replicas " << m.replica_count() << ", partitions " << m.partition_count() << ")";
+    std::cout << "\n";
+    if (m.format() == model::ModelFormat::Hlo) {
+      std::cout << "program       " << m.program().code().size() << " bytes\n";
+      return print_module(m);
+    }
+    std::cout << "StableHLO     " << m.program().stablehlo_version().value_or("no version") << ", "
               << m.program().code().size() << " bytes\n";
-    if (e == nullptr) return;
+    if (e == nullptr) return print_module(m);
     if (!e->ordered_effects().empty())
       std::cout << "effects       ordered: " << shown(joined(e->ordered_effects())) << "\n";
     if (!e->unordered_effects().empty())
@@ -162,7 +230,7 @@ struct Inspect {
       std::cout << "disabled      " << shown(to_string(c)) << "\n";
     if (!e->custom_call_targets().empty())
       std::cout << "custom calls  " << shown(joined(e->custom_call_targets())) << "\n";
-    if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << one_line(ok.error().message()) << "\n";
+    if (const auto ok = e->check_static(); !ok) std::cout << "cannot run    " << shown(ok.error().message()) << "\n";
     print_values("inputs", e->inputs());
     print_values("outputs", e->outputs());
   }

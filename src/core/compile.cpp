@@ -1,8 +1,13 @@
 // Compiling, here and ahead of time, and loading what was compiled.
 
+#include <algorithm>
+#include <charconv>
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/call.hpp"
 #include "core/client_state.hpp"
@@ -11,6 +16,8 @@
 #include "core/topology_state.hpp"
 #include "core/handle_errors.hpp"
 #include "core/try.hpp"
+#include "mlir/bytecode.hpp"
+#include "mlir/facts.hpp"
 #include "pjrt/client.hpp"
 #include "proto/hlo.hpp"
 
@@ -30,22 +37,62 @@ abi::PJRT_Program to_c(const Program& program) {
   return c;
 }
 
-std::string version_text(const Value* value) {
-  if (value == nullptr || value->int64_list() == nullptr) return "unknown";
+using Version = std::vector<std::int64_t>;
+
+Version version_of(const Value* value) {
+  return value != nullptr && value->int64_list() != nullptr ? *value->int64_list() : Version();
+}
+
+Version version_of(std::string_view text) {
+  Version version;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    std::int64_t part = 0;
+    const auto [next, error] = std::from_chars(at, end, part);
+    if (error != std::errc()) return {};
+    version.push_back(part);
+    at = next != end && *next == '.' ? next + 1 : next;
+    if (at == next && next != end) return {};
+  }
+  return version;
+}
+
+std::string to_string(const Version& version) {
   std::string text;
-  for (const std::int64_t part : *value->int64_list()) text += (text.empty() ? "" : ".") + std::to_string(part);
+  for (const std::int64_t part : version) text += (text.empty() ? "" : ".") + std::to_string(part);
   return text;
 }
 
-/// Says which StableHLO the program is and which the plugin knows: the first thing to look at when compilation fails.
+bool has_any(std::string_view message, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(words, [&](std::string_view w) { return message.find(w) != std::string_view::npos; });
+}
+
+/// Where the versions of StableHLO are why a plugin could not compile a program, says so first.
 Error with_versions(Error error, const Plugin& plugin, const Program& program) {
-  if (program.format() != "mlir") return error;
+  const std::string_view message = error.message();
+  if (program.format() != "mlir" || has_any(message, {"option", "flag", "Option", "Flag"})) return error;
   const Result<NamedValues> attributes = plugin.attributes();
-  const auto of_plugin = [&](const char* name) { return version_text(attributes ? attributes->find(name) : nullptr); };
-  return std::move(error).with_note(
-      "the program is StableHLO " + program.stablehlo_version().value_or("text or bytecode without a version") +
-      "; plugin " + plugin.name() + " (API " + to_string(plugin.api_version()) + ") supports " +
-      of_plugin("stablehlo_minimum_version") + " to " + of_plugin("stablehlo_current_version"));
+  if (!attributes) return error;
+  const Version newest = version_of(attributes->find("stablehlo_current_version"));
+  const Version oldest = version_of(attributes->find("stablehlo_minimum_version"));
+  if (newest.empty() || oldest.empty()) return error;
+  const std::string has = plugin.name() + " (API " + to_string(plugin.api_version()) + ") has StableHLO " +
+                          to_string(oldest) + " to " + to_string(newest);
+  if (const std::optional<std::string> needed = program.stablehlo_version()) {
+    const Version version = version_of(*needed);
+    if (version <= newest && version >= oldest) return error;
+    return std::move(error).with_context("the program needs StableHLO " + *needed + ", plugin " + has);
+  }
+  if (mlir::is_bytecode(std::as_bytes(std::span(program.code())))) {
+    if (!has_any(message, {"bytecode", "deserialize", "arse", "unknown", "unregistered"})) return error;
+    return std::move(error).with_context(
+        "the program is MLIR bytecode without a StableHLO version, which only the MLIR that wrote it is sure to read "
+        "(a portable artifact says its version); plugin " +
+        has);
+  }
+  if (!has_any(message, {"is unknown", "unregistered"})) return error;
+  return std::move(error).with_note("plugin " + has);
 }
 
 /// The options as the plugin takes them. Without a replica or partition, plugins abort the process.
@@ -68,8 +115,19 @@ Result<std::string> checked(const CompileOptions& options) {
   return options.serialize();
 }
 
+/// Refuses what makes plugins end the process, where the program shows it. What cannot be read here, because it is
+/// newer, is the plugin's to judge.
+Result<void> refuse_deadly(const Program& program) {
+  if (program.format() != "mlir") return {};
+  const Result<mlir::ModuleFacts> facts = mlir::read_facts(program.code());
+  if (facts) return mlir::check(*facts);
+  if (facts.error().code() == ErrorCode::Unimplemented) return {};
+  return std::unexpected(facts.error());
+}
+
 Result<std::string> checked(const Program& program, const CompileOptions& options) {
   if (program.code().empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the program is empty"));
+  PJRT_CHECK(refuse_deadly(program));
   return checked(options);
 }
 

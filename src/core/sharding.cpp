@@ -41,7 +41,11 @@ std::vector<std::int64_t> iota(const std::vector<std::int64_t>& reshape, const s
 }
 
 Result<std::vector<std::int64_t>> checked_iota(std::vector<std::int64_t> reshape, std::vector<std::int64_t> transpose) {
-  constexpr std::int64_t kMostPartitions = 1 << 22;
+  // Text of a few letters stands for all of them, in as many dimensions.
+  constexpr std::int64_t kMostPartitions = 1 << 16;
+  constexpr std::size_t kMostDimensions = 255;
+  if (reshape.size() > kMostDimensions || transpose.size() > kMostDimensions)
+    return bad("devices in more than " + std::to_string(kMostDimensions) + " dimensions");
   if (transpose.empty()) {
     transpose.resize(reshape.size());
     std::iota(transpose.begin(), transpose.end(), 0);

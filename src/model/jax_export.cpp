@@ -4,11 +4,11 @@
 #include <set>
 #include <utility>
 
+#include "core/file_kind.hpp"
 #include "model/dimension.hpp"
 #include "model/flatbuffer.hpp"
 #include "model/jax_export_state.hpp"
 #include "model/jax_sharding.hpp"
-#include "model/mlir_bytecode.hpp"
 
 namespace pjrt::model {
 namespace {
@@ -92,17 +92,7 @@ std::string to_string(const DisabledCheck& check) {
 }
 
 bool JaxExport::looks_like(std::span<const std::byte> file) {
-  if (file.size() > detail::Flatbuffer::kMostBytes) return false;
-  std::shared_ptr<const std::byte> copy;
-  if (!is_aligned(file)) {
-    copy = aligned_copy(file);
-    file = {copy.get(), file.size()};
-  }
-  detail::Flatbuffer flatbuffer(file);
-  const Result<detail::FlatTable> root = flatbuffer.root(kExported);
-  if (!root) return false;
-  const Result<std::span<const std::byte>> module = detail::read_module(*root);
-  return module && detail::is_mlir_bytecode(*module);
+  return pjrt::detail::kind_of(file) == pjrt::detail::FileKind::JaxExport;
 }
 
 Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_ptr<const void> owner) {

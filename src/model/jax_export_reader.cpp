@@ -6,7 +6,7 @@
 #include "model/dimension.hpp"
 #include "model/jax_export_state.hpp"
 #include "model/jax_sharding.hpp"
-#include "model/mlir_bytecode.hpp"
+#include "mlir/bytecode.hpp"
 #include "model/pytree.hpp"
 
 namespace pjrt::model::detail {
@@ -214,7 +214,7 @@ class JaxExportReader {
  private:
   Result<void> read_program() {
     PJRT_TRY(state_.module, read_module(root_));
-    if (!is_mlir_bytecode(state_.module)) return bad("it has no StableHLO module");
+    if (!mlir::is_bytecode(state_.module)) return bad("it has no StableHLO module");
     PJRT_TRY(const auto convention, root_.scalar<std::uint16_t>(exported::kCallingConventionVersion));
     if (convention != 9 && convention != 10) {
       return unsupported("it has the calling convention " + std::to_string(convention) +
@@ -362,14 +362,14 @@ class JaxExportReader {
   /// What only the module tells: names, donation, custom calls. Nobody needs them to run it, so that one which cannot
   /// be read here is no error.
   void ask_module() {
-    const Result<MlirFacts> facts = mlir_facts(state_.module);
+    const Result<mlir::ModuleFacts> facts = mlir::read_bytecode(state_.module);
     if (!facts) return guess_custom_calls();
     state_.custom_call_targets = facts->custom_calls;
     constexpr std::size_t kLongestName = 1024;
     const std::size_t before = (state_.platforms.size() > 1 ? 1 : 0) + state_.ordered_effects.size();
-    if (facts->main_arguments.size() != before + state_.kept_inputs.size()) return;
+    if (facts->arguments.size() != before + state_.kept_inputs.size()) return;
     for (std::size_t i = 0; i < state_.kept_inputs.size(); ++i) {
-      const MlirArgument& argument = facts->main_arguments[before + i];
+      const mlir::ModuleValue& argument = facts->arguments[before + i];
       ExportedValue& input = state_.inputs[state_.kept_inputs[i]];
       if (argument.name.size() <= kLongestName) input.name_ = argument.name;
       input.donated_ = argument.donated;
@@ -377,7 +377,7 @@ class JaxExportReader {
   }
 
   void guess_custom_calls() {
-    const Result<std::vector<std::string_view>> strings = mlir_strings(state_.module);
+    const Result<std::vector<std::string_view>> strings = mlir::bytecode_strings(state_.module);
     if (!strings) return;
     std::set<std::string_view> allowed;
     for (const DisabledCheck& check : state_.disabled_checks) {

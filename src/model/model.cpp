@@ -1,68 +1,51 @@
 #include "pjrt/model/model.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 #include <string>
 
 #include "core/file.hpp"
+#include "core/file_kind.hpp"
 #include "core/try.hpp"
-#include "model/mlir_bytecode.hpp"
+#include "mlir/facts.hpp"
 #include "proto/hlo.hpp"
 
 namespace pjrt::model {
 namespace {
 
-constexpr std::string_view kMlirBytecode = "ML\xefR";
-
-bool looks_like_text(std::string_view code) {
-  for (const char c : code.substr(0, 4096)) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u < 0x20 && c != '\n' && c != '\t' && c != '\r') return false;
-  }
-  return !code.empty();
+ModuleValue to_value(std::string path, const mlir::ModuleValue& value) {
+  const mlir::ValueType& type = value.type;
+  ModuleValue out;
+  out.path = std::move(path);
+  out.name = value.name;
+  out.type = to_string(type);
+  out.is_array = type.is_array && type.element != ElementType::Invalid;
+  out.shape = Shape{type.element, Dimensions(type.dims)};
+  out.donated = value.donated;
+  out.sharding = value.sharding;
+  out.sharding_text = value.sharding_text;
+  return out;
 }
 
-/// The number behind `attribute = ` in MLIR text, or 1.
-int module_attribute(std::string_view text, std::string_view attribute) {
-  const std::size_t at = text.find(attribute);
-  if (at == std::string_view::npos) return 1;
-  std::string_view rest = text.substr(at + attribute.size());
-  while (!rest.empty() && (rest.front() == ' ' || rest.front() == '=')) rest.remove_prefix(1);
-  int value = 1;
-  std::from_chars(rest.data(), rest.data() + rest.size(), value);
-  return value >= 1 ? value : 1;
+std::vector<ModuleValue> to_values(const char* prefix, const std::vector<mlir::ModuleValue>& values) {
+  std::vector<ModuleValue> out;
+  for (std::size_t i = 0; i < values.size(); ++i) out.push_back(to_value(prefix + std::to_string(i), values[i]));
+  return out;
 }
 
-/// Whether a module is sharded in Shardy's words. Bytecode names the dialect apart from its operations, so that
-/// "sdy.mesh" is not in it.
-bool uses_shardy(std::string_view code) {
-  const auto is_shardys = [](std::string_view s) {
-    return s == "sdy" || s.starts_with("sdy.") || s.starts_with("xla.sdy.");
-  };
-  if (code.starts_with(kMlirBytecode)) {
-    const auto strings = detail::mlir_strings(std::as_bytes(std::span(code)));
-    return strings && std::ranges::any_of(*strings, is_shardys);
-  }
-  constexpr std::string_view kWords[] = {"sdy.mesh", "sdy.sharding", "sdy.manual_computation", "xla.sdy."};
-  return std::ranges::any_of(kWords, [&](std::string_view word) { return code.find(word) != std::string_view::npos; });
-}
-
-std::string_view foreign_format(std::string_view bytes) {
-  if (bytes.starts_with("PK\x03\x04")) return "a ZIP archive (.npz?)";
-  if (bytes.starts_with("\x93NUMPY")) return "a numpy array";
-  if (bytes.starts_with("\x7f"
-                        "ELF"))
-    return "a program or library";
-  if (bytes.starts_with("pjrt-cpp executable")) return "a compiled executable";
-  if (bytes.starts_with("HloModule ")) return "HLO text, which plugins do not parse";
-  return {};
-}
-
-std::unexpected<Error> no_model(std::string what) {
-  return std::unexpected(Error(ErrorCode::InvalidArgument, "it is " + std::move(what))
-                             .with_note("models are jax.export artifacts, StableHLO (text, bytecode or portable "
-                                        "artifact) and serialized HloModuleProtos"));
+ModuleValue to_value(std::string path, const proto::ParsedShape& parsed, std::string name,
+                     const std::string& sharding) {
+  ModuleValue out;
+  out.path = std::move(path);
+  out.name = std::move(name);
+  out.is_array = parsed.shape.type != ElementType::Invalid && parsed.shape.type != ElementType::Token;
+  out.shape = parsed.shape;
+  out.type = parsed.is_opaque                            ? "opaque[]"
+             : parsed.shape.type == ElementType::Invalid ? "unknown" + to_string(parsed.shape).substr(7)
+                                                         : to_string(parsed.shape);
+  if (sharding.empty()) return out;
+  if (Result<Sharding> known = Sharding::parse(sharding, parsed.shape.rank()); known) out.sharding = *std::move(known);
+  return out;
 }
 
 }  // namespace
@@ -79,37 +62,113 @@ std::string_view name(ModelFormat format) noexcept {
   return "";
 }
 
+Model::Model(ModelFormat format, Program program) : format_(format), program_(std::move(program)) {}
+
+void Model::read_mlir() {
+  auto details = std::make_shared<Details>();
+  Result<mlir::ModuleFacts> facts = mlir::read_facts(program_.code());
+  if (facts) {
+    partitions_ = facts->partitions;
+    replicas_ = facts->replicas;
+    uses_shardy_ = facts->uses_shardy;
+    details->arguments = to_values("arg", facts->arguments);
+    details->results = to_values("out", facts->results);
+    details->custom_calls = std::move(facts->custom_calls);
+    if (const Result<void> good = mlir::check(*facts); !good) details->error = good.error();
+  } else {
+    details->error = std::move(facts).error();
+    details->is_unread = true;
+  }
+  details_ = std::move(details);
+}
+
+const Model::Details& Model::details() const noexcept {
+  static const Details kNone;
+  return details_ ? *details_ : kNone;
+}
+
+std::span<const ModuleValue> Model::arguments() const noexcept {
+  return details().arguments;
+}
+std::span<const ModuleValue> Model::results() const noexcept {
+  return details().results;
+}
+std::span<const std::string> Model::custom_calls() const noexcept {
+  return details().custom_calls;
+}
+
+void Model::read_hlo() {
+  auto details = std::make_shared<Details>();
+  Result<proto::HloSignature> signature = proto::parse_hlo_signature(program_.code(), "hlo");
+  Result<proto::HloDevices> devices = proto::parse_hlo_devices(program_.code());
+  if (!signature || !devices) {
+    details->error = signature ? std::move(devices).error() : std::move(signature).error();
+    details->is_unread = true;
+    details_ = std::move(details);
+    return;
+  }
+  replicas_ = static_cast<int>(devices->replicas);
+  partitions_ = static_cast<int>(devices->partitions);
+  details->custom_calls = std::move(devices->custom_calls);
+  std::vector<std::string>& given = signature->parameter_shardings;
+  if (given.empty()) given = std::move(devices->parameter_shardings);
+  given.resize(signature->parameters.size());
+  signature->parameter_names.resize(signature->parameters.size());
+  for (std::size_t i = 0; i < signature->parameters.size(); ++i) {
+    ModuleValue& value = details->arguments.emplace_back(
+        to_value("arg" + std::to_string(i), signature->parameters[i], signature->parameter_names[i], given[i]));
+    value.donated = signature->donated[i];
+  }
+  std::vector<std::string> taken = std::move(signature->result_shardings);
+  if (taken.empty() && !devices->result_sharding.empty())
+    taken = proto::sharding_elements(devices->result_sharding).value_or(std::vector<std::string>());
+  taken.resize(signature->results.size());
+  for (std::size_t i = 0; i < signature->results.size(); ++i)
+    details->results.push_back(to_value("out" + std::to_string(i), signature->results[i], "", taken[i]));
+  details_ = std::move(details);
+}
+
 Model Model::from_program(Program program) {
+  const bool is_hlo = program.format() == "hlo";
   const bool is_mlir = program.format() == "mlir";
   Model model(is_mlir ? ModelFormat::StableHlo : ModelFormat::Hlo, std::move(program));
-  const std::string_view code = model.program_.code();
-  if (is_mlir) {
-    if (!code.starts_with(kMlirBytecode)) {
-      model.partitions_ = module_attribute(code, "mhlo.num_partitions");
-      model.replicas_ = module_attribute(code, "mhlo.num_replicas");
-    }
-    model.uses_shardy_ = uses_shardy(code);
-  }
+  if (is_mlir) model.read_mlir();
+  if (is_hlo) model.read_hlo();
   return model;
 }
 
 Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  using pjrt::detail::FileKind;
   const std::string_view code(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (code.empty()) return no_model("empty");
-  if (JaxExport::looks_like(bytes)) {
-    PJRT_TRY(JaxExport artifact, JaxExport::parse(bytes, std::move(owner)));
-    Model model(ModelFormat::JaxExport, artifact.program());
-    model.partitions_ = static_cast<int>(artifact.device_count());
-    model.uses_shardy_ = uses_shardy(model.program_.code());
-    model.export_ = std::move(artifact);
-    return model;
+  switch (const FileKind kind = pjrt::detail::kind_of(bytes)) {
+    case FileKind::JaxExport: {
+      PJRT_TRY(JaxExport artifact, JaxExport::parse(bytes, std::move(owner)));
+      Model model(ModelFormat::JaxExport, artifact.program());
+      model.read_mlir();
+      // How many devices there are, the artifact says itself; so a module that is too new to be read here may be tried.
+      if (model.details().is_unread && model.details().error->code() == ErrorCode::Unimplemented)
+        model.details_ = nullptr;
+      model.partitions_ = static_cast<int>(artifact.device_count());
+      model.replicas_ = 1;
+      model.export_ = std::move(artifact);
+      return model;
+    }
+    case FileKind::MlirText:
+      return read(Program::mlir(std::string(pjrt::detail::without_byte_order_mark(code))));
+    case FileKind::MlirBytecode:
+      return read(Program::mlir(std::string(code)));
+    case FileKind::Hlo:
+      return read(Program::hlo(std::string(pjrt::detail::hlo_module_in(code).value_or(code))));
+    default:
+      return std::unexpected(pjrt::detail::no_model(kind, "it"));
   }
-  if (code.starts_with(kMlirBytecode)) return from_program(Program::mlir(std::string(code)));
-  if (const std::string_view other = foreign_format(code); !other.empty()) return no_model(std::string(other));
-  if (looks_like_text(code)) return from_program(Program::mlir(std::string(code)));
-  const Result<proto::HloSignature> hlo = proto::parse_hlo_signature(code, "hlo");
-  if (hlo && !hlo->results.empty()) return from_program(Program::hlo(std::string(code)));
-  return no_model("damaged, or of no known format");
+}
+
+/// A module of which it cannot be said how many devices it takes is no model: it would run on one, and be wrong.
+Result<Model> Model::read(Program program) {
+  Model model = from_program(std::move(program));
+  if (model.details().is_unread) return std::unexpected(*model.details().error);
+  return model;
 }
 
 Result<Model> Model::open(const std::filesystem::path& path) {
@@ -119,8 +178,27 @@ Result<Model> Model::open(const std::filesystem::path& path) {
   return model;
 }
 
+Result<void> Model::check() const {
+  if (details().error) return std::unexpected(*details().error);
+  return {};
+}
+
+Result<void> Model::check_arguments() const {
+  for (const ModuleValue& value : details().arguments) {
+    if (value.is_array) continue;
+    const std::string what = value.name.empty() ? value.path : value.path + " (" + value.name + ")";
+    const bool is_token = value.shape.type == ElementType::Token;
+    return std::unexpected(
+        Error(ErrorCode::Unimplemented,
+              "the module takes " + value.type + " as " + what + ", which no run can be given: " +
+                  (is_token ? "tokens only order effects; export the function without ordered effects"
+                            : "inputs are arrays of element types that PJRT has; export the function with those")));
+  }
+  return {};
+}
+
 Result<void> Model::check_runnable(std::string_view platform) const {
-  if (!export_) return {};
+  if (!export_) return check();
   PJRT_CHECK(export_->check_static());
   PJRT_CHECK(export_->platform_index(platform));
   if (export_->token_count() > 0) {
@@ -129,7 +207,7 @@ Result<void> Model::check_runnable(std::string_view platform) const {
                                                                "), which need the Python process that exported it")
                                .with_note("export the function without them"));
   }
-  return {};
+  return check();
 }
 
 Result<CompileOptions> Model::compile_options(CompileOptions base) const {

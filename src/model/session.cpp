@@ -136,6 +136,7 @@ Result<Session> Session::open(const Model& model, const SessionOptions& options)
 Result<Session> Session::open(const Model& model, const Client& client, const CompileOptions& compile_options,
                               int device) {
   PJRT_CHECK(model.check_runnable(client.platform_name()));
+  PJRT_CHECK(model.check_arguments());
   PJRT_TRY(CompileOptions options, model.compile_options(compile_options));
   const Devices devices = client.addressable_devices();
   const std::size_t count =

@@ -21,6 +21,14 @@ namespace pjrt::proto {
 struct MalformedField : protozero::exception {
   const char* what() const noexcept override { return "a field has another type than it should"; }
 };
+/// Well-formed wire data of a size that no program has, and that would take much more memory than the data itself.
+struct TooLarge : protozero::exception {
+  explicit TooLarge(const char* what) : what_(what) {}
+  const char* what() const noexcept override { return what_; }
+
+ private:
+  const char* what_;
+};
 inline void throw_malformed() {
   throw MalformedField();
 }

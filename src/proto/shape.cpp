@@ -36,21 +36,25 @@ constexpr std::pair<ElementType, PrimitiveType> kTypes[] = {
     {ElementType::F8E4M3FNUZ, PrimitiveType::F8E4M3FNUZ},
     {ElementType::F4E2M1FN, PrimitiveType::F4E2M1FN},
     {ElementType::F8E8M0FNU, PrimitiveType::F8E8M0FNU},
+    {ElementType::F6E2M3FN, PrimitiveType::F6E2M3FN},
+    {ElementType::F6E3M2FN, PrimitiveType::F6E3M2FN},
     {ElementType::Token, PrimitiveType::TOKEN},
 };
 
 std::optional<Layout> parse_layout(protozero::pbf_reader reader) {
+  constexpr std::size_t kMostTiles = 64;
   std::vector<std::int64_t> order;
   std::vector<std::vector<std::int64_t>> tiles;
   while (reader.next()) {
     switch (reader.tag()) {
       case LayoutProto::minor_to_major:
-        read_int64s(reader, order);
+        read_int64s(reader, order, kMostDimensions);
         break;
       case LayoutProto::tiles: {
+        if (tiles.size() == kMostTiles) throw TooLarge("a layout has too many tiles");
         std::vector<std::int64_t>& tile = tiles.emplace_back();
         protozero::pbf_reader dims = reader.get_message();
-        while (dims.next(TileProto::dimensions)) read_int64s(dims, tile);
+        while (dims.next(TileProto::dimensions)) read_int64s(dims, tile, kMostDimensions);
         break;
       }
       default:
@@ -77,15 +81,20 @@ PrimitiveType primitive_type_of(ElementType type) noexcept {
   return PrimitiveType::PRIMITIVE_TYPE_INVALID;
 }
 
-void read_int64s(protozero::pbf_reader& reader, std::vector<std::int64_t>& out) {
+void read_int64s(protozero::pbf_reader& reader, std::vector<std::int64_t>& out, std::size_t most) {
+  const auto add = [&](std::int64_t v) {
+    if (out.size() == most) throw TooLarge("a list of numbers is too long");
+    out.push_back(v);
+  };
   if (reader.wire_type() == protozero::pbf_wire_type::length_delimited) {
-    for (const std::int64_t v : reader.get_packed_int64()) out.push_back(v);
+    for (const std::int64_t v : reader.get_packed_int64()) add(v);
   } else {
-    out.push_back(reader.get_int64());
+    add(reader.get_int64());
   }
 }
 
-ParsedShape parse_shape(protozero::pbf_reader reader) {
+ParsedShape parse_shape(protozero::pbf_reader reader, int nesting) {
+  if (nesting > kMostNesting) throw TooLarge("shapes are nested too deep");
   ParsedShape s;
   std::vector<std::int64_t> dims;
   std::vector<std::int64_t> dynamic;
@@ -94,17 +103,19 @@ ParsedShape parse_shape(protozero::pbf_reader reader) {
       case ShapeProto::element_type: {
         const auto type = static_cast<PrimitiveType>(reader.get_enum());
         s.is_tuple = type == PrimitiveType::TUPLE;
+        s.is_opaque = type == PrimitiveType::OPAQUE_TYPE;
         s.shape.type = element_type_of(type);
         break;
       }
       case ShapeProto::dimensions:
-        read_int64s(reader, dims);
+        read_int64s(reader, dims, kMostDimensions);
         break;
       case ShapeProto::is_dynamic_dimension:
-        read_int64s(reader, dynamic);
+        read_int64s(reader, dynamic, kMostDimensions);
         break;
       case ShapeProto::tuple_shapes:
-        s.tuple.push_back(parse_shape(reader.get_message()));
+        if (s.tuple.size() == kMostValues) throw TooLarge("a tuple has too many elements");
+        s.tuple.push_back(parse_shape(reader.get_message(), nesting + 1));
         break;
       case ShapeProto::layout:
         s.layout = parse_layout(reader.get_message());

@@ -131,9 +131,13 @@ TEST(Inspect, JsonOfStableHloSaysWhatTextSays) {
       folder / "model.mlir",
       "module attributes {mhlo.num_partitions = 2 : i32, mhlo.num_replicas = 3 : i32} { " + identity("f32") + " }");
   const json said = inspect(file);
-  EXPECT_THAT(keys(said), ::testing::UnorderedElementsAre("format", "devices", "program_bytes"));
+  EXPECT_THAT(keys(said), ::testing::UnorderedElementsAre("format", "devices", "program_bytes", "replicas",
+                                                          "partitions", "custom_calls", "inputs", "outputs"));
   EXPECT_EQ(said["format"], "StableHLO");
   EXPECT_EQ(said["devices"], 6);
+  EXPECT_EQ(said["replicas"], 3);
+  EXPECT_EQ(said["partitions"], 2);
+  EXPECT_EQ(said["inputs"], json::parse(R"([{"path": "arg0", "name": "", "type": "f32", "shape": []}])"));
   EXPECT_EQ(said["program_bytes"], std::filesystem::file_size(file));
 }
 

@@ -76,7 +76,8 @@ bool is_beyond_plugin(const std::string& plugin, const std::string& name) {
 
 void expect_to_name_both_versions(const Outcome& outcome) {
   EXPECT_TRUE(fails(outcome, kFailed,
-                    {"the program is StableHLO 1.15.0", "plugin cpu-0.81 (API 0.81) supports 0.9.0 to 1.13.3"}));
+                    {"pjrt run: the program needs StableHLO 1.15.0, plugin cpu-0.81 (API 0.81) has StableHLO 0.9.0 to "
+                     "1.13.3: "}));
 }
 
 class RunnableExport : public Zoo {};

@@ -124,18 +124,47 @@ TEST_P(Compile, TypeErrorsSayWhat) {
   EXPECT_ERROR(client.compile(program), Unknown, "doesn't match function result type ('tensor<4xf32>')");
 }
 
-TEST_P(Compile, ErrorsOfTextSayWhichStableHloThePluginKnows) {
-  EXPECT_THAT(error_of(Program::mlir("oops")),
-              HasSubstr("the program is StableHLO text or bytecode without a version; plugin " + GetParam()));
-  EXPECT_THAT(error_of(Program::mlir("oops")), HasSubstr("supports " + stablehlo("stablehlo_minimum_version") + " to " +
-                                                         stablehlo("stablehlo_current_version")));
+TEST_P(Compile, ErrorsThatVersionsDoNotExplainSayNothingOfThem) {
+  EXPECT_THAT(error_of(Program::mlir("oops")), Not(HasSubstr("has StableHLO")));
+  EXPECT_THAT(error_of(Program::mlir("module {}")), Not(HasSubstr("has StableHLO")));
 }
 
-TEST_P(Compile, ErrorsOfPortableArtifactsSayTheVersionsOfProgramAndPlugin) {
+/// The artifact with the stamp of a version that no plugin has.
+std::string stamped(std::string_view version) {
+  std::string artifact = test::read_all(test::data_file("program/add_one_1.9.0.mlirbc"));
+  return artifact.replace(artifact.find("1.9.0"), 5, version);
+}
+
+TEST_P(Compile, ProgramsOfANewerStableHloSayItFirst) {
+  const std::string error = error_of(Program::mlir(stamped("99.1.0")));
+  EXPECT_THAT(error, ::testing::StartsWith("the program needs StableHLO 99.1.0, plugin " + GetParam()));
+  EXPECT_THAT(error, HasSubstr("has StableHLO " + stablehlo("stablehlo_minimum_version") + " to " +
+                               stablehlo("stablehlo_current_version")));
+}
+
+TEST_P(Compile, DamagedPortableArtifactsAreRefusedWithoutAskingThePlugin) {
+  const std::int64_t before = test::calls_of(GetParam(), "PJRT_Client_Compile");
   const std::string artifact = test::read_all(test::data_file("program/add_one_1.9.0.mlirbc"));
-  const std::string error = error_of(Program::mlir(artifact.substr(0, artifact.size() / 2)));
-  EXPECT_THAT(error, HasSubstr("the program is StableHLO 1.9.0; plugin " + GetParam()));
-  EXPECT_THAT(error, HasSubstr(" to " + stablehlo("stablehlo_current_version")));
+  EXPECT_ERROR(client.compile(Program::mlir(artifact.substr(0, artifact.size() / 2))), DataLoss,
+               "MLIR bytecode: a section is malformed or cut off");
+  EXPECT_EQ(test::calls_of(GetParam(), "PJRT_Client_Compile"), before);
+}
+
+TEST_P(Compile, WhatWouldEndTheProcessIsRefusedWithoutAskingThePlugin) {
+  const std::int64_t before = test::calls_of(GetParam(), "PJRT_Client_Compile");
+  EXPECT_ERROR(client.compile(Program::mlir("func.func @main(%a: tensor<?xf32>) -> tensor<?xf32> { return %a : "
+                                            "tensor<?xf32> }")),
+               Unimplemented, "arg0 is f32[?]");
+  EXPECT_ERROR(client.compile(Program::mlir(R"(func.func @main(%a: tensor<f32>) -> tensor<f32> {
+    %0 = stablehlo.custom_call @foo(%a) {called_computations = [@nosuch]} : (tensor<f32>) -> tensor<f32>
+    return %0 : tensor<f32>
+  })")),
+               InvalidArgument, "the module uses @nosuch, which it does not define");
+  std::string type = "tensor<f32>";
+  for (int i = 0; i < 1000; ++i) type = "tuple<" + type + ">";
+  EXPECT_ERROR(client.compile(Program::mlir("func.func @main(%a: " + type + ") { return }")), InvalidArgument,
+               "nested more than 512 deep");
+  EXPECT_EQ(test::calls_of(GetParam(), "PJRT_Client_Compile"), before);
 }
 
 TEST_P(Compile, ErrorsOfHloProtosSayNothingOfStableHlo) {

@@ -1,0 +1,21 @@
+#loc2 = loc("-":3:19)
+#loc8 = loc("-":10:29)
+module @custom_calls {
+  func.func @main(%arg0: tensor<3xf32> loc("-":3:19)) -> tensor<3xf32> {
+    %0 = stablehlo.custom_call @first(%arg0) {backend_config = "call_target_name = third"} : (tensor<3xf32>) -> tensor<3xf32> loc(#loc3)
+    %1 = stablehlo.custom_call @"the second"(%0) {called_computations = [@helper]} : (tensor<3xf32>) -> tensor<3xf32> loc(#loc4)
+    %2 = stablehlo.composite "lib.op" %1 {decomposition = @helper, version = 1 : i32} : (tensor<3xf32>) -> tensor<3xf32> loc(#loc5)
+    return %2 : tensor<3xf32> loc(#loc6)
+  } loc(#loc1)
+  func.func private @helper(%arg0: tensor<3xf32> loc("-":10:29)) -> tensor<3xf32> {
+    return %arg0 : tensor<3xf32> loc(#loc9)
+  } loc(#loc7)
+} loc(#loc)
+#loc = loc("-":2:1)
+#loc1 = loc("-":3:3)
+#loc3 = loc("-":5:10)
+#loc4 = loc("-":6:10)
+#loc5 = loc("-":7:10)
+#loc6 = loc("-":8:5)
+#loc7 = loc("-":10:3)
+#loc9 = loc("-":10:67)

@@ -1,0 +1,13 @@
+#loc2 = loc("-":3:19)
+module @unbounded_call {
+  func.func @main(%arg0: tensor<3xf32> loc("-":3:19)) -> tensor<3xf32> {
+    %0 = stablehlo.custom_call @f(%arg0) : (tensor<3xf32>) -> tensor<?xf32> loc(#loc3)
+    %1 = stablehlo.convert %0 : (tensor<?xf32>) -> tensor<3xf32> loc(#loc4)
+    return %1 : tensor<3xf32> loc(#loc5)
+  } loc(#loc1)
+} loc(#loc)
+#loc = loc("-":2:1)
+#loc1 = loc("-":3:3)
+#loc3 = loc("-":4:10)
+#loc4 = loc("-":5:10)
+#loc5 = loc("-":6:5)

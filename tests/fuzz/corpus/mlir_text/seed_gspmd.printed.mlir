@@ -1,0 +1,20 @@
+#loc2 = loc("x")
+#loc3 = loc("y")
+#loc7 = loc("-":9:29)
+module @gspmd attributes {mhlo.num_partitions = 4 : i32, mhlo.num_replicas = 1 : i32} {
+  func.func public @main(%arg0: tensor<8x6xf32> {mhlo.sharding = "{devices=[2,2]<=[4]}"} loc("x"), %arg1: tensor<6xf32> {mhlo.sharding = "{replicated}", tf.aliasing_output = 1 : i32} loc("y")) -> (tensor<8x6xf32> {mhlo.sharding = "{devices=[4,1]<=[4]}"}, tensor<6xf32>) {
+    %0 = call @double(%arg1) : (tensor<6xf32>) -> tensor<6xf32> loc(#loc4)
+    return %arg0, %0 : tensor<8x6xf32>, tensor<6xf32> loc(#loc5)
+  } loc(#loc1)
+  func.func private @double(%arg0: tensor<6xf32> loc("-":9:29)) -> tensor<6xf32> {
+    %0 = stablehlo.add %arg0, %arg0 : tensor<6xf32> loc(#loc8)
+    return %0 : tensor<6xf32> loc(#loc9)
+  } loc(#loc6)
+} loc(#loc)
+#loc = loc("-":2:1)
+#loc1 = loc("-":3:3)
+#loc4 = loc("-":6:10)
+#loc5 = loc("-":7:5)
+#loc6 = loc("-":9:3)
+#loc8 = loc("-":10:10)
+#loc9 = loc("-":11:5)
