@@ -206,16 +206,19 @@ class Gatherer {
       return i;
     }
     while (next_ < arrays_.size() && (arrays_[next_] || !(session_.inputs()[next_].used || counts_unused_))) ++next_;
-    if (next_ < arrays_.size()) return next_;
+    if (next_ < arrays_.size() && !session_.inputs()[next_].replica) return next_;
     const std::size_t used = used_inputs(session_);
+    const auto all = static_cast<std::size_t>(
+        std::ranges::count_if(session_.inputs(), [](const SessionValue& v) { return !v.replica; }));
     std::string message = "one input too many; the model takes " + std::to_string(used);
-    if (used < arrays_.size()) message += ", or " + std::to_string(arrays_.size()) + " with those that it does not use";
+    if (used < all) message += ", or " + std::to_string(all) + " with those that it does not use";
+    if (all < arrays_.size()) message += "; for one replica alone an input is given by name, as arg0@1";
     return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, message)));
   }
 
   static std::size_t used_inputs(const Session& session) {
     return static_cast<std::size_t>(
-        std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used; }));
+        std::ranges::count_if(session.inputs(), [](const SessionValue& v) { return v.used && !v.replica; }));
   }
 
   template <class Make>

@@ -12,6 +12,7 @@
 #include "pjrt/model/session.hpp"
 #include "pjrt/print.hpp"
 #include "profiling.hpp"
+#include "quiet.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -42,7 +43,7 @@ struct Run {
 
     CLI_TRY(const model::Model opened, model::Model::open(model));
     CLI_TRY(options.plugin, plugin.load(output));
-    CLI_TRY(const Session session, Session::open(opened, options));
+    CLI_TRY(const Session session, open(opened, options));
     CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
     std::optional<Recording> recording;
     if (!profile_file.empty()) {
@@ -63,6 +64,12 @@ struct Run {
     return kDone;
   }
 
+  /// Compilers print what they think of a program, and what they were doing when it makes them crash.
+  Result<Session> open(const model::Model& opened, const SessionOptions& options) const {
+    const QuietStderr quiet(!output.verbose);
+    return Session::open(opened, options);
+  }
+
   /// Whether the output can be written at all, before a long run.
   std::expected<void, Failure> check_output() const {
     if (output_file.empty()) return {};
@@ -81,13 +88,17 @@ struct Run {
     return {};
   }
 
+  /// What an output is called in files: "out0", "out0@1" of replica 1.
+  static std::string key(const SessionOutputs& outputs, std::size_t i) {
+    return outputs.value(i).replica ? outputs.value(i).path : "out" + std::to_string(i);
+  }
+
   std::expected<void, Failure> write(const SessionOutputs& outputs) const {
     const fs::path path(output_file);
     std::error_code error;
     if (!path.has_filename()) fs::create_directory(path.parent_path(), error);
     if (fs::is_directory(path, error)) {
-      for (std::size_t i = 0; i < outputs.size(); ++i)
-        CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
+      for (std::size_t i = 0; i < outputs.size(); ++i) CLI_CHECK(outputs[i].save(path / (key(outputs, i) + ".npy")));
       return {};
     }
     if (path.extension() == ".npy") {
@@ -100,7 +111,7 @@ struct Run {
       return {};
     }
     std::vector<std::pair<std::string, HostBuffer>> arrays;
-    for (std::size_t i = 0; i < outputs.size(); ++i) arrays.emplace_back("out" + std::to_string(i), outputs[i]);
+    for (std::size_t i = 0; i < outputs.size(); ++i) arrays.emplace_back(key(outputs, i), outputs[i]);
     CLI_CHECK(model::save_npz(path, arrays));
     return {};
   }
@@ -111,9 +122,8 @@ struct Run {
     bool all_equal = true;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (!expected[i]) continue;
-      const std::string label =
-          "out" + std::to_string(i) +
-          (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
+      const std::string name = key(outputs, i);
+      const std::string label = name + (outputs.value(i).path == name ? "" : " (" + outputs.value(i).path + ")");
       const Result<Comparison> c = compare(outputs[i], *expected[i], tolerance);
       std::string text;
       if (!c) {
