@@ -130,15 +130,14 @@ int run_isolated(const std::string& command, bool verbose, const std::function<i
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
-  if (WIFEXITED(ended) && record->done) {
-    const int status = WEXITSTATUS(ended);
+  if (record->done) {  // a plugin that crashes when the process ends does so after the work
     (void)copy_file(err, STDERR_FILENO);
-    if (copy_file(out, STDOUT_FILENO)) return status;
-    std::cerr << command << ": cannot write to standard output\n";
-    return kFailed;
+    const bool is_written = copy_file(out, STDOUT_FILENO);
+    if (!is_written) std::cerr << command << ": cannot write to standard output\n";
+    if (WIFEXITED(ended)) return is_written ? WEXITSTATUS(ended) : kFailed;
   }
   if (record->line[0] == '\0') write_crash_line(*record, {.signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0});
-  const bool has_words = err >= 0 && ::lseek(err, 0, SEEK_END) > 0;
+  const bool has_words = !record->done && err >= 0 && ::lseek(err, 0, SEEK_END) > 0;
   std::cerr << command << ": " << record->line.data() << (has_words ? "; -v shows what it printed" : "") << "\n";
   return kFailed;
 }

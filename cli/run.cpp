@@ -192,9 +192,9 @@ Subcommand add_run(CLI::App& app) {
   sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")
       ->required()
       ->type_name("MODEL");
-  sub->add_option(
-         "-i,--input", command->inputs,
-         "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; may be repeated")
+  sub->add_option("-i,--input", command->inputs,
+                  "an input: [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; "
+                  "may be repeated; with several replicas, arg0@1 is that of replica 1")
       ->type_name("SPEC")
       ->allow_extra_args(false);
   sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")

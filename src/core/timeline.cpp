@@ -57,17 +57,21 @@ void watch_calls(RunningCalls* table) noexcept {
 
 void CallScope::begin(unsigned wanted, const char* function, const char* plugin) noexcept {
   function_ = function;
-  if (RunningCalls* table = (wanted & kWatched) != 0 ? watched.load() : nullptr; table != nullptr) {
-    table_ = table;
-    call_ = entry_of(*table, this_thread());
-    copy_text(table->last_plugin, plugin);
-    if (call_ != nullptr) {
-      outer_ = call_->function.load(std::memory_order_relaxed);
-      copy_text(call_->plugin, plugin);
-      call_->function.store(function);
+  table_ = (wanted & kWatched) != 0 ? watched.load() : nullptr;
+  call_ = nullptr;
+  if (table_ != nullptr) {
+    if (!table_->is_busy.test_and_set(std::memory_order_acquire)) {
+      copy_text(table_->last_plugin, plugin);
+      table_->is_busy.clear(std::memory_order_release);
     }
+    call_ = entry_of(*table_, this_thread());
   }
-  if ((wanted & kRecorded) != 0) start_ = steady_now_ns();
+  if (call_ != nullptr) {
+    outer_ = call_->function.load(std::memory_order_relaxed);
+    copy_text(call_->plugin, plugin);
+    call_->function.store(function);
+  }
+  start_ = (wanted & kRecorded) != 0 ? steady_now_ns() : -1;
 }
 
 void CallScope::end() noexcept {

@@ -49,10 +49,11 @@ class CallScope {
   void begin(unsigned wanted, const char* function, const char* plugin) noexcept;
   void end() noexcept;
   const char* function_ = nullptr;
-  std::int64_t start_ = -1;        // of a recorded call
-  RunningCalls* table_ = nullptr;  // of a watched call
-  RunningCalls::Call* call_ = nullptr;
-  const char* outer_ = nullptr;  // the call that this one was made in, by a callback
+  // Set by `begin` alone, so that a call that nobody observes does not pay for them.
+  std::int64_t start_;        // -1 if it is not recorded
+  RunningCalls* table_;       // null if it is not watched
+  RunningCalls::Call* call_;  // null if the table is full as well
+  const char* outer_;         // the call that this one was made in, by a callback
 };
 
 std::int64_t steady_now_ns() noexcept;

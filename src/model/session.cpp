@@ -401,6 +401,10 @@ Result<SessionOutputs> Session::run(const NamedArrays& named) const {
   return run(arrays);
 }
 
+Result<SessionOutputs> Session::run(std::initializer_list<std::pair<std::string, HostBuffer>> inputs) const {
+  return run(NamedArrays(inputs));
+}
+
 Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> arrays) const {
   if (!state_) return moved_from("Session");
   const State& s = *state_;

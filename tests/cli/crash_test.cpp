@@ -146,6 +146,25 @@ TEST(Death, ThatLeavesNoTimeForAWordIsTheParentsToTell) {
   EXPECT_TRUE(fails(devices("handler", {"--isolate"}), kFailed, {"crashed in PJRT_Client_Create (SIGABRT"}));
 }
 
+// The work was done by then.
+TEST(Death, AtTheEndOfTheProcessKeepsTheOutput) {
+  SKIP_IF_SANITIZED();
+  for (const bool isolate : {false, true}) {
+    std::vector<std::string> arguments = {"info", "--plugin", kPlugin};
+    if (isolate) arguments.push_back("--isolate");
+    const Outcome outcome = run_pjrt(arguments, {.environment = {{"DYING_PLUGIN", "late"}}});
+    if (isolate) {
+      EXPECT_EQ(outcome.status, kFailed);
+    } else {
+      EXPECT_EQ(outcome.signal, SIGABRT);
+    }
+    EXPECT_NE(outcome.out.find("API         0.114"), std::string::npos) << outcome.out;
+    EXPECT_TRUE(says(outcome, {"the process crashed at its end, outside of any call of plugin ",
+                               "the last one was PJRT_Plugin_Attributes (SIGABRT"}));
+    EXPECT_EQ(lines(outcome.err), 1) << outcome.err;
+  }
+}
+
 TEST(Death, LeavesNoOutputFile) {
   const TemporaryFolder folder;
   const std::string model = write_file(folder / "model.mlir", identity("2xf32"));

@@ -66,6 +66,7 @@ void* die(void*) {
     ::waitpid(leaving, nullptr, 0);
     std::abort();
   }
+  if (how == "late") std::atexit([] { std::abort(); });
   if (how == "hang") {
     std::fputs("hanging\n", stderr);
     for (;;) ::pause();

@@ -23,8 +23,10 @@ struct RunningCalls {
   std::array<Call, 64> calls;
   /// The function that returned last, in any thread.
   std::atomic<const char*> last{nullptr};
-  /// The plugin it belongs to, or the one that was called last.
+  /// The plugin that was called last.
   std::array<char, 496> last_plugin{};
+  /// Whether a thread is writing that.
+  std::atomic_flag is_busy = ATOMIC_FLAG_INIT;
 };
 
 /// Writes every call of a plugin into `table` from now on, which must outlive the process's last call; null stops it.

@@ -163,6 +163,8 @@ class PJRT_EXPORT Session {
   /// Runs the model once. InvalidArgument for an array of the wrong type or shape, or one too many, and for inputs that
   /// are missing, by name.
   Result<SessionOutputs> run(const NamedArrays& inputs) const;
+  /// The same: `run({{"x", images}})`, `run({})`.
+  Result<SessionOutputs> run(std::initializer_list<std::pair<std::string, HostBuffer>> inputs) const;
   /// Runs it with arrays in the order of inputs(); arrays of inputs that are bound or not used may be left out by
   /// nullopt. With several replicas, the list may end before the inputs of single replicas.
   Result<SessionOutputs> run(std::span<const std::optional<HostBuffer>> inputs) const;

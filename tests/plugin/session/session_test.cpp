@@ -126,6 +126,13 @@ TEST_F(SessionTest, NamesAllInputsThatAreMissingAtOnce) {
   EXPECT_ERROR(session.run({{"arg0", array({1})}, {"arg2", array({1, 2, 3})}}), InvalidArgument, "input arg1");
 }
 
+TEST_F(SessionTest, RunsAProgramWithoutInputs) {
+  const Session session = open(
+      "func.func @main() -> tensor<2xf32> {"
+      " %c = stablehlo.constant dense<[1.0, 2.0]> : tensor<2xf32> return %c : tensor<2xf32> }");
+  EXPECT_EQ(value_of(value_of(session.run({}))["out0"].to_vector<float>()), (std::vector<float>{1, 2}));
+}
+
 TEST_F(SessionTest, NamesAHandfulOfManyMissingInputs) {
   std::string parameters;
   for (int i = 0; i < 40; ++i) parameters += (i == 0 ? "%x" : ", %x") + std::to_string(i) + ": tensor<f32>";
