@@ -37,10 +37,10 @@ TEST_F(ReplicasOfRun, TakeArraysByNameAndPrintTheirOwn) {
   const Outcome outcome = run_on(model(), {"arg0@0=2xf32=1 2", "arg0@1=2xf32=10 20"}, {});
   EXPECT_TRUE(succeeds(outcome));
   EXPECT_EQ(outcome.out,
-            "out0@0 f32[2]\n[11 22]\n"
-            "out0@1 f32[2]\n[11 22]\n"
-            "out1@0 f32[2]\n[1 2]\n"
-            "out1@1 f32[2]\n[11 21]\n");
+            "out0@0 f32[2]\n[11. 22.]\n"
+            "out0@1 f32[2]\n[11. 22.]\n"
+            "out1@0 f32[2]\n[1. 2.]\n"
+            "out1@1 f32[2]\n[11. 21.]\n");
 }
 
 TEST_F(ReplicasOfRun, TakeOneArrayForAllByPosition) {
