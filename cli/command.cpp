@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "crash_report.hpp"
 #include "quiet.hpp"
 #include "terminal.hpp"
 
@@ -9,7 +10,9 @@ namespace pjrt::cli {
 
 Result<Plugin> PluginOptions::load(const Output& output) const {
   const QuietStderr quiet(!output.verbose);
-  return plugin.empty() ? Plugin::load_default() : Plugin::load(plugin);
+  Result<Plugin> loaded = plugin.empty() ? Plugin::load_default() : Plugin::load(plugin);
+  renew_crash_report();
+  return loaded;
 }
 
 std::expected<NamedValues, Failure> PluginOptions::parsed_client_options() const {
@@ -25,6 +28,8 @@ std::expected<NamedValues, Failure> PluginOptions::parsed_client_options() const
 void add_output_options(CLI::App& app, Output& output) {
   app.add_flag("--json", output.json, "print JSON");
   app.add_flag("-v,--verbose", output.verbose, "whole error messages, and what the plugin logs");
+  app.add_flag("--isolate", output.isolate,
+               "work in a child process: if the plugin crashes, exit status 1 and one line that says where");
 }
 
 CLI::Validator not_empty() {

@@ -42,6 +42,7 @@ using Status = std::expected<int, Failure>;
 struct Output {
   bool json = false;
   bool verbose = false;
+  bool isolate = false;
 };
 
 /// Options of subcommands that load a plugin and start a client.

@@ -231,6 +231,10 @@ nlohmann::ordered_json to_json(const Target& target, const Compiled& compiled) {
   j["name"] = compiled.name;
   j["replicas"] = compiled.replicas;
   j["partitions"] = compiled.partitions;
+  j["assignment"] = nlohmann::ordered_json::array();  // of the run's devices, in order
+  for (int r = 0; r < compiled.replicas; ++r) {
+    for (int p = 0; p < compiled.partitions; ++p) j["assignment"].push_back({{"replica", r}, {"partition", p}});
+  }
   if (compiled.platform_index) j["platform_index"] = *compiled.platform_index;
   if (compiled.memory) {
     for (const MemoryRow& row : rows(*compiled.memory)) {
@@ -298,6 +302,18 @@ void print(const Target& target, const Compiled& compiled, bool with_values) {
   if (with_values) {
     print_values("inputs", compiled.interface->inputs);
     print_values("outputs", compiled.interface->outputs);
+  }
+  if (compiled.replicas > 1) {
+    std::cout << "each replica takes and gives arrays of its own: arg0@0 to arg0@" << compiled.replicas - 1
+              << ", out0@0 to out0@" << compiled.replicas - 1 << "\n";
+    constexpr int kListed = 16;
+    for (int r = 0; r < std::min(compiled.replicas, kListed); ++r) {
+      for (int p = 0; p < std::min(compiled.partitions, kListed); ++p)
+        std::cout << "  device " << r * compiled.partitions + p << " of the run  replica " << r << ", partition " << p
+                  << "\n";
+    }
+    if (compiled.replicas > kListed || compiled.partitions > kListed)
+      std::cout << "  and so on; --json has all " << compiled.replicas * compiled.partitions << "\n";
   }
   if (compiled.partitions == 1) return;
   constexpr int kShown = 16;

@@ -244,17 +244,21 @@ class Gatherer {
       return i;
     }
     while (next_ < arrays_.size() && (arrays_[next_] || !(session_.inputs()[next_].used || counts_unused_))) ++next_;
-    if (next_ < arrays_.size()) return next_;
+    if (next_ < arrays_.size() && !session_.inputs()[next_].replica) return next_;
     const std::size_t used = used_inputs(session_).size();
+    const auto all = static_cast<std::size_t>(
+        std::ranges::count_if(session_.inputs(), [](const SessionValue& v) { return !v.replica; }));
     std::string message = "one input too many; the model takes " + std::to_string(used);
-    if (used < arrays_.size()) message += ", or " + std::to_string(arrays_.size()) + " with those that it does not use";
+    if (used < all) message += ", or " + std::to_string(all) + " with those that it does not use";
+    if (all < arrays_.size()) message += "; for one replica alone an input is given by name, as arg0@1";
     return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, message)));
   }
 
+  /// Those of single replicas are left out: they are given by name.
   static std::vector<std::size_t> used_inputs(const Session& session) {
     std::vector<std::size_t> used;
     for (std::size_t i = 0; i < session.inputs().size(); ++i) {
-      if (session.inputs()[i].used) used.push_back(i);
+      if (session.inputs()[i].used && !session.inputs()[i].replica) used.push_back(i);
     }
     return used;
   }

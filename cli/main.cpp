@@ -9,6 +9,8 @@
 #include <iostream>
 
 #include "command.hpp"
+#include "crash_report.hpp"
+#include "isolate.hpp"
 #include "pjrt/version.hpp"
 #include "terminal.hpp"
 
@@ -48,9 +50,8 @@ pjrt::cli::Status run(const Subcommand& command) try {
   return std::unexpected(pjrt::cli::Failure(pjrt::Error(pjrt::ErrorCode::Internal, e.what())));
 }
 
-int finish(const Subcommand& command) {
+int finish(const Subcommand& command, const std::string& name) {
   const pjrt::cli::Status status = run(command);
-  const std::string name = "pjrt " + command.app->get_name();
   if (!status) {
     std::cout.flush();
     std::cerr << name << ": " << pjrt::cli::describe(status.error().error, command.output->verbose) << "\n";
@@ -96,7 +97,15 @@ int main(int argc, char** argv) {
   for (const Subcommand& command : commands) {
     if (!command.app->parsed()) continue;
     if (!command.output->verbose) quieten_plugins();
-    return finish(command);
+    const std::string name = "pjrt " + command.app->get_name();
+    const auto work = [&](pjrt::cli::CrashRecord* shared) {
+      pjrt::cli::report_crashes(name, shared);
+      const int status = finish(command, name);
+      pjrt::cli::end_crash_report();
+      return status;
+    };
+    if (command.output->isolate) return pjrt::cli::run_isolated(name, command.output->verbose, work);
+    return work(nullptr);
   }
   return pjrt::cli::kWrongUsage;
 }

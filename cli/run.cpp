@@ -14,6 +14,7 @@
 #include "pjrt/print.hpp"
 #include "profiling.hpp"
 #include "terminal.hpp"
+#include "quiet.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -45,7 +46,7 @@ struct Run {
 
     CLI_TRY(const model::Model opened, model::Model::open(model_file(model)));
     CLI_TRY(options.plugin, plugin.load(output));
-    CLI_TRY(const Session session, Session::open(opened, options));
+    CLI_TRY(const Session session, open(opened, options));
     CLI_TRY(const std::vector<std::optional<HostBuffer>> arrays, gather_inputs(session, inputs, seed));
     std::optional<Recording> recording;
     if (!profile_file.empty()) {
@@ -77,6 +78,10 @@ struct Run {
     }
     if (count < 2) return {};
     return std::unexpected(wrong_usage("standard input is given " + std::to_string(count) + " times; it is read once"));
+  /// Compilers print what they think of a program, and what they were doing when it makes them crash.
+  Result<Session> open(const model::Model& opened, const SessionOptions& options) const {
+    const QuietStderr quiet(!output.verbose);
+    return Session::open(opened, options);
   }
 
   /// Whether the output can be written at all, before a long run.
@@ -97,13 +102,17 @@ struct Run {
     return {};
   }
 
+  /// What an output is called in files: "out0", "out0@1" of replica 1.
+  static std::string key(const SessionOutputs& outputs, std::size_t i) {
+    return outputs.value(i).replica ? outputs.value(i).path : "out" + std::to_string(i);
+  }
+
   std::expected<void, Failure> write(const SessionOutputs& outputs) const {
     const fs::path path(output_file);
     std::error_code error;
     if (!path.has_filename()) fs::create_directory(path.parent_path(), error);
     if (fs::is_directory(path, error)) {
-      for (std::size_t i = 0; i < outputs.size(); ++i)
-        CLI_CHECK(outputs[i].save(path / ("out" + std::to_string(i) + ".npy")));
+      for (std::size_t i = 0; i < outputs.size(); ++i) CLI_CHECK(outputs[i].save(path / (key(outputs, i) + ".npy")));
       return {};
     }
     if (path.extension() == ".npy") {
@@ -116,7 +125,7 @@ struct Run {
       return {};
     }
     std::vector<std::pair<std::string, HostBuffer>> arrays;
-    for (std::size_t i = 0; i < outputs.size(); ++i) arrays.emplace_back("out" + std::to_string(i), outputs[i]);
+    for (std::size_t i = 0; i < outputs.size(); ++i) arrays.emplace_back(key(outputs, i), outputs[i]);
     CLI_CHECK(model::save_npz(path, arrays));
     return {};
   }
@@ -132,9 +141,8 @@ struct Run {
     auto rows = nlohmann::ordered_json::array();
     bool all_equal = true;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const std::string label =
-          "out" + std::to_string(i) +
-          (outputs.value(i).path == "out" + std::to_string(i) ? "" : " (" + outputs.value(i).path + ")");
+      const std::string name = key(outputs, i);
+      const std::string label = name + (outputs.value(i).path == name ? "" : " (" + outputs.value(i).path + ")");
       const Result<Comparison> c = expected[i]->array
                                        ? compare(outputs[i], *expected[i]->array, tolerance)
                                        : std::unexpected(shape_differs(outputs[i].shape(), expected[i]->shape));
@@ -227,7 +235,7 @@ Subcommand add_run(CLI::App& app) {
   sub->add_option(
          "-i,--input", command->inputs,
          "an input: [name=]@x.npy, @x.npz, @x.safetensors, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random; @- is "
-         "standard input; may be repeated")
+         "standard input; may be repeated; with several replicas, arg0@1 is that of replica 1")
       ->type_name("SPEC")
       ->allow_extra_args(false);
   sub->add_option("-o,--output", command->output_file, "write the outputs to an .npz, an .npy, or a folder")

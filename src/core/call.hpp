@@ -111,7 +111,7 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
       if (auto ok = refuse_newer_fields(plugin, &args, abi::newer_fields<Args>, F::info.name); !ok) return ok;
     }
   }
-  const CallTimer timer(F::info.name);
+  const CallScope scope(F::info.name, plugin.path.c_str());
   return guarded(plugin, F::info.name, [&]() -> Result<void> {
     if constexpr (F::fallible) {
       if (abi::PJRT_Error* error = function(&args); error != nullptr) [[unlikely]] {
@@ -168,7 +168,7 @@ Result<void> call_extension(const PluginState& plugin, typename F::Args& args) {
       return {};
     });
   };
-  const CallTimer timer(F::info.function);
+  const CallScope scope(F::info.function, plugin.path.c_str());
   Result<void> result = attempt(abi::struct_size<Args>);
   if (!result) {
     const std::size_t wanted = wanted_size(result.error(), abi::struct_size<Args>);

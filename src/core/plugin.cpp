@@ -75,7 +75,11 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
         Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: the file is cut short"));
   PJRT_CHECK(check_surroundings(path));
   prepare_environment(path);
-  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  void* library = nullptr;
+  {
+    const CallScope scope("dlopen", path.c_str());  // constructors of the library run here
+    library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  }
   if (library == nullptr) {
     const char* why = ::dlerror();
     return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: " +
@@ -87,7 +91,12 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, path.string() + " is not a PJRT plugin: it exports no GetPjrtApi"));
   }
-  PJRT_TRY(PluginState * state, make_plugin_state(get(), std::move(name), path));
+  const abi::PJRT_Api* api = nullptr;
+  {
+    const CallScope scope("GetPjrtApi", path.c_str());
+    api = get();
+  }
+  PJRT_TRY(PluginState * state, make_plugin_state(api, std::move(name), path));
   state->device = file.st_dev;
   state->inode = file.st_ino;
   PluginList::add(*state);

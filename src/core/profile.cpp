@@ -344,11 +344,11 @@ Result<void> Profile::save(const std::filesystem::path& path) const {
 Result<HostTimeline> HostTimeline::start() {
   detail::Recorder& recorder = detail::Recorder::instance();
   const std::lock_guard lock(recorder.mutex);
-  if (detail::recording.load())
+  if ((detail::observed.load() & detail::kRecorded) != 0)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "another timeline is being recorded in this process"));
   recorder.records.clear();
   const std::int64_t now = detail::steady_now_ns();
-  detail::recording.store(true);
+  detail::observed.fetch_or(detail::kRecorded);
   return HostTimeline(now);
 }
 
@@ -360,7 +360,7 @@ HostTimeline& HostTimeline::operator=(HostTimeline&& other) noexcept {
 }
 
 HostTimeline::~HostTimeline() {
-  if (active_) detail::recording.store(false);
+  if (active_) detail::observed.fetch_and(~detail::kRecorded);
 }
 
 Profile HostTimeline::stop() {
@@ -370,7 +370,7 @@ Profile HostTimeline::stop() {
   std::vector<detail::CallRecord> records;
   {
     const std::lock_guard lock(recorder.mutex);
-    detail::recording.store(false);
+    detail::observed.fetch_and(~detail::kRecorded);
     records.swap(recorder.records);
   }
   std::ranges::sort(records, {}, &detail::CallRecord::start_ns);

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <vector>
 
+#include "pjrt/detail/running_calls.hpp"
+
 namespace pjrt::detail {
 
 /// A call of a plugin's function as the host saw it.
@@ -15,8 +17,10 @@ struct CallRecord {
   std::int64_t duration_ns;
 };
 
-/// Whether calls are written down. One recording at a time in a process.
-inline std::atomic<bool> recording{false};
+/// What calls are written down for: a timeline (one recording at a time in a process), or a table of running calls.
+inline constexpr unsigned kRecorded = 1;
+inline constexpr unsigned kWatched = 2;
+inline std::atomic<unsigned> observed{0};
 
 struct Recorder {
   std::mutex mutex;
@@ -26,25 +30,30 @@ struct Recorder {
   static Recorder& instance();
 };
 
-/// Times the call it stands beside, if calls are recorded. Costs one load otherwise.
-class CallTimer {
+/// Writes down the call that it stands beside, if calls are observed. Costs one load otherwise.
+class CallScope {
  public:
-  explicit CallTimer(const char* function) noexcept {
-    if (recording.load(std::memory_order_relaxed)) [[unlikely]]
-      begin(function);
+  /// Both texts must outlive the call; `plugin` is the plugin's file.
+  CallScope(const char* function, const char* plugin) noexcept {
+    if (const unsigned wanted = observed.load(std::memory_order_relaxed); wanted != 0) [[unlikely]]
+      begin(wanted, function, plugin);
   }
-  ~CallTimer() {
+  ~CallScope() {
     if (function_ != nullptr) [[unlikely]]
       end();
   }
-  CallTimer(const CallTimer&) = delete;
-  CallTimer& operator=(const CallTimer&) = delete;
+  CallScope(const CallScope&) = delete;
+  CallScope& operator=(const CallScope&) = delete;
 
  private:
-  void begin(const char* function) noexcept;
+  void begin(unsigned wanted, const char* function, const char* plugin) noexcept;
   void end() noexcept;
   const char* function_ = nullptr;
-  std::int64_t start_ = 0;
+  // Set by `begin` alone, so that a call that nobody observes does not pay for them.
+  std::int64_t start_;        // -1 if it is not recorded
+  RunningCalls* table_;       // null if it is not watched
+  RunningCalls::Call* call_;  // null if the table is full as well
+  const char* outer_;         // the call that this one was made in, by a callback
 };
 
 std::int64_t steady_now_ns() noexcept;

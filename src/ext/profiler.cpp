@@ -52,7 +52,7 @@ Result<Args> call(const PluginState& plugin, const abi::PLUGIN_Profiler_Api* api
             .with_function(function));
   }
   args.struct_size = abi::struct_size<Args>;
-  const pjrt::detail::CallTimer timer(function);
+  const pjrt::detail::CallScope scope(function, plugin.path.c_str());
   PJRT_CHECK(pjrt::detail::guarded(plugin, function, [&]() -> Result<void> {
     if (abi::PLUGIN_Profiler_Error* error = f(&args); error != nullptr)
       return std::unexpected(take_error(api, error, function));

@@ -1,13 +1,15 @@
 #include "pjrt/model/session.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
+#include <mutex>
+#include <utility>
 
 #include "core/executable_state.hpp"
 #include "core/try.hpp"
 #include "model/interface.hpp"
 #include "model/names.hpp"
+#include "model/replicas.hpp"
 #include "model/shards.hpp"
 
 namespace pjrt {
@@ -15,52 +17,92 @@ namespace pjrt {
 using model::JaxExport;
 using model::Model;
 
+namespace {
+
+/// Buffers of an input that stay on the devices, one for each device that takes it.
+using Resident = std::shared_ptr<const std::vector<Buffer>>;
+using ResidentInputs = std::map<std::size_t, Resident>;
+
+/// "arg0 (x), f32[2]; arg1, f32[3]; and 4 more".
+std::string listed(std::span<const SessionValue* const> values) {
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(values.size(), kShown); ++i)
+    text += (i == 0 ? "" : "; ") + model::label(*values[i]) + ", " + to_string(values[i]->shape);
+  if (values.size() > kShown) text += "; and " + std::to_string(values.size() - kShown) + " more";
+  return text;
+}
+
+}  // namespace
+
 struct Session::State {
   State(Model m, Client c, LoadedExecutable e) : model(std::move(m)), client(std::move(c)), executable(std::move(e)) {}
 
   Model model;
   Client client;
   LoadedExecutable executable;
-  /// The devices the program runs on, and which partition each of them is.
+  int replicas = 1;
+  /// The devices the program runs on, and which replica and partition each of them is.
   std::vector<Device> devices;
-  std::vector<std::int64_t> partitions;
+  std::vector<LogicalId> places;
+  /// How many inputs the program has; `inputs` has those of single replicas behind them.
+  std::size_t input_count = 0;
   std::vector<SessionValue> inputs;
   std::shared_ptr<std::vector<SessionValue>> outputs = std::make_shared<std::vector<SessionValue>>();
-  model::NameIndex input_names;
-  std::shared_ptr<const model::NameIndex> output_names;
-  /// The parameter of the compiled program that each used input is, and the inputs in the order of parameters.
+  model::ReplicaNames input_names;
+  std::shared_ptr<const model::ReplicaNames> output_names;
+  /// The inputs that the program uses, in the order of its parameters.
   std::vector<std::size_t> used_inputs;
   /// What the program takes before its inputs: the platform's index, on each device.
   std::vector<Buffer> platform_index;
-  /// Inputs that stay on the devices.
-  std::map<std::size_t, std::vector<Buffer>> bound;
+  /// Replaced as a whole: a run keeps what it began with.
+  mutable std::mutex bound_mutex;
+  std::shared_ptr<const ResidentInputs> bound = std::make_shared<const ResidentInputs>();
 
   Result<void> describe();
   Result<void> upload_platform_index(ElementType type);
-  Result<std::vector<Buffer>> upload(std::size_t input, const HostBuffer& array) const;
+  Result<Resident> upload(std::size_t input, const HostBuffer& array) const;
   Result<void> check(std::size_t input, const HostBuffer& array) const;
+  Result<void> check_given(std::span<const std::optional<HostBuffer>> arrays, const ResidentInputs& kept) const;
+  Result<ResidentInputs> upload_given(std::span<const std::optional<HostBuffer>> arrays) const;
+  std::vector<std::vector<Argument>> arguments(const ResidentInputs& given, const ResidentInputs& kept) const;
   Result<HostBuffer> assemble(std::size_t output, const std::vector<Outputs>& results) const;
+
+  bool takes(std::size_t device, const SessionValue& value) const {
+    return !value.replica || *value.replica == places[device].replica;
+  }
+  /// The same input for one replica alone.
+  std::size_t of_replica(std::size_t input, int replica) const {
+    return replicas == 1 ? input
+                         : input_count + input * static_cast<std::size_t>(replicas) + static_cast<std::size_t>(replica);
+  }
+  std::shared_ptr<const ResidentInputs> bound_now() const {
+    const std::lock_guard lock(bound_mutex);
+    return bound;
+  }
 };
 
 Result<void> Session::State::describe() {
   for (const Device& d : executable.addressable_devices()) devices.push_back(d);
   if (devices.empty()) devices.push_back(client.addressable_devices()[0]);
-  partitions.assign(devices.size(), 0);
+  places.assign(devices.size(), {});
   if (devices.size() > 1) {
     PJRT_TRY(const std::optional<DeviceAssignment> assignment, executable.device_assignment());
+    const int partitions = std::max(static_cast<int>(devices.size()) / replicas, 1);
     for (std::size_t i = 0; i < devices.size(); ++i) {
-      partitions[i] = static_cast<std::int64_t>(i);
+      places[i] = {static_cast<int>(i) / partitions, static_cast<int>(i) % partitions};
       if (!assignment) continue;
-      if (const std::optional<LogicalId> id = assignment->lookup(devices[i].id())) partitions[i] = id->partition;
+      if (const std::optional<LogicalId> id = assignment->lookup(devices[i].id())) places[i] = *id;
     }
   }
   PJRT_TRY(model::Interface interface,
            model::interface_of(model, detail::signature_of(*executable.state()), executable.output_shapes()));
-  inputs = std::move(interface.inputs);
-  *outputs = std::move(interface.outputs);
-  input_names = model::NameIndex(inputs, "input");
-  output_names = std::make_shared<const model::NameIndex>(*outputs, "output");
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
+  input_count = interface.inputs.size();
+  input_names = model::ReplicaNames(interface.inputs, model::ReplicaNames::Of::Inputs, replicas);
+  output_names = std::make_shared<const model::ReplicaNames>(interface.outputs, model::ReplicaNames::Of::Outputs, replicas);
+  inputs = model::inputs_of_replicas(std::move(interface.inputs), replicas);
+  *outputs = model::outputs_of_replicas(std::move(interface.outputs), replicas);
+  for (std::size_t i = 0; i < input_count; ++i) {
     if (inputs[i].used) used_inputs.push_back(i);
   }
   if (interface.platform_index) PJRT_CHECK(upload_platform_index(*interface.platform_index));
@@ -88,28 +130,104 @@ Result<void> Session::State::check(std::size_t input, const HostBuffer& array) c
                                                                to_string(value.shape)));
 }
 
-Result<std::vector<Buffer>> Session::State::upload(std::size_t input, const HostBuffer& array) const {
+Result<Resident> Session::State::upload(std::size_t input, const HostBuffer& array) const {
   PJRT_CHECK(check(input, array));
   const SessionValue& value = inputs[input];
-  std::vector<Buffer> buffers;
+  auto buffers = std::make_shared<std::vector<Buffer>>();
   for (std::size_t d = 0; d < devices.size(); ++d) {
-    PJRT_TRY(const HostBuffer tile, model::cut_tile(array, value.sharding, partitions[d]));
+    if (!takes(d, value)) continue;
+    PJRT_TRY(const HostBuffer tile, model::cut_tile(array, value.sharding, places[d].partition));
     Result<Buffer> buffer = client.upload(tile.view(), {.device = devices[d], .memory = {}, .layout = {}});
     if (!buffer) return std::unexpected(buffer.error().with_context("input " + model::label(value)));
-    buffers.push_back(*std::move(buffer));
+    buffers->push_back(*std::move(buffer));
   }
   return buffers;
 }
 
-Result<HostBuffer> Session::State::assemble(std::size_t output, const std::vector<Outputs>& results) const {
-  const SessionValue& value = (*outputs)[output];
-  if (value.sharding.is_replicated()) return results.front()[output].to_host();
-  PJRT_TRY(HostBuffer all, HostBuffer::allocate(value.shape));
+/// Whether a run has all that it needs, before anything is uploaded.
+Result<void> Session::State::check_given(std::span<const std::optional<HostBuffer>> arrays,
+                                         const ResidentInputs& kept) const {
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    if (!arrays[i]) continue;
+    PJRT_CHECK(check(i, *arrays[i]));
+    if (i < input_count) continue;
+    if (const std::size_t whole = (i - input_count) / static_cast<std::size_t>(replicas); arrays[whole]) {
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(inputs[whole]) +
+                                                                   " is given for every replica, and as " +
+                                                                   inputs[i].path + " for one of them again"));
+    }
+  }
+  const auto is_there = [&](std::size_t i) { return (i < arrays.size() && arrays[i]) || kept.contains(i); };
+  std::vector<const SessionValue*> missing;
+  for (const std::size_t i : used_inputs) {
+    if (is_there(i)) continue;
+    const std::size_t before = missing.size();
+    for (int r = 0; r < replicas; ++r) {
+      if (const std::size_t single = of_replica(i, r); !is_there(single)) missing.push_back(&inputs[single]);
+    }
+    if (missing.size() - before == static_cast<std::size_t>(replicas)) {  // for none of them: one name says it
+      missing.resize(before);
+      missing.push_back(&inputs[i]);
+    }
+  }
+  if (missing.empty()) return {};
+  return std::unexpected(Error(ErrorCode::InvalidArgument, missing.size() == 1
+                                                               ? "input " + listed(missing) + ", is missing"
+                                                               : "inputs are missing: " + listed(missing)));
+}
+
+/// What is given and used, on the devices.
+Result<ResidentInputs> Session::State::upload_given(std::span<const std::optional<HostBuffer>> arrays) const {
+  ResidentInputs given;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    if (!arrays[i] || !inputs[i].used) continue;
+    PJRT_TRY(Resident buffers, upload(i, *arrays[i]));
+    given.emplace_hint(given.end(), i, std::move(buffers));
+  }
+  return given;
+}
+
+/// The arguments of each device: what is given, for its replica or for all of them, else what is kept. One of them is
+/// there.
+std::vector<std::vector<Argument>> Session::State::arguments(const ResidentInputs& given,
+                                                             const ResidentInputs& kept) const {
+  std::vector<std::vector<Argument>> all(devices.size());
+  std::vector<std::size_t> within_replica;  // the number of a device among those of its replica
+  std::vector<std::size_t> seen(static_cast<std::size_t>(replicas), 0);
   for (std::size_t d = 0; d < devices.size(); ++d) {
-    PJRT_TRY(const HostBuffer tile, results[d][output].to_host());
-    PJRT_CHECK(model::paste_tile(tile, value.sharding, partitions[d], all));
+    within_replica.push_back(seen[static_cast<std::size_t>(places[d].replica)]++);
+    if (!platform_index.empty()) all[d].push_back(keep(platform_index[d]));
+  }
+  for (const std::size_t i : used_inputs) {
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const std::size_t single = of_replica(i, places[d].replica);
+      for (const auto& [from, input] : {std::pair(&given, single), {&given, i}, {&kept, single}, {&kept, i}}) {
+        const auto it = from->find(input);
+        if (it == from->end()) continue;
+        all[d].emplace_back((*it->second)[input == i ? d : within_replica[d]], /*keep=*/from == &kept);
+        break;
+      }
+    }
   }
   return all;
+}
+
+Result<HostBuffer> Session::State::assemble(std::size_t output, const std::vector<Outputs>& results) const {
+  const SessionValue& value = (*outputs)[output];
+  const std::size_t number = output / static_cast<std::size_t>(replicas);
+  std::optional<HostBuffer> all;
+  for (std::size_t d = 0; d < devices.size(); ++d) {
+    if (!takes(d, value)) continue;
+    PJRT_TRY(HostBuffer tile, results[d][number].to_host());
+    if (value.sharding.is_replicated()) return tile;
+    if (!all) {
+      PJRT_TRY(all, HostBuffer::allocate(value.shape));
+    }
+    PJRT_CHECK(model::paste_tile(tile, value.sharding, places[d].partition, *all));
+  }
+  if (all) return *std::move(all);
+  return std::unexpected(
+      Error(ErrorCode::Unimplemented, "output " + model::label(value) + " is on no device of this process"));
 }
 
 Result<Session> Session::open(const std::filesystem::path& path, const SessionOptions& options) {
@@ -171,52 +289,112 @@ Result<Session> Session::open(const Model& model, const Client& client, const Co
     return std::unexpected(std::move(error));
   }
   auto state = std::make_shared<State>(model, client, *std::move(executable));
+  state->replicas = options.num_replicas();
   PJRT_CHECK(state->describe());
   return Session(std::move(state));
 }
 
-std::span<const SessionValue> Session::inputs() const noexcept {
-  return state_->inputs;
+namespace {
+
+// What a session or outputs that were moved from answer. Never destroyed: answers may be kept beyond main.
+
+const Client& no_client() {
+  static const auto* const none = new Client(detail::Ref<detail::ClientState>());
+  return *none;
 }
-std::span<const SessionValue> Session::outputs() const noexcept {
-  return *state_->outputs;
+const LoadedExecutable& no_executable() {
+  static const auto* const none = new LoadedExecutable(detail::Ref<detail::LoadedExecutableState>());
+  return *none;
 }
-const Client& Session::client() const noexcept {
-  return state_->client;
+const Model& no_model() {
+  static const auto* const none = new Model(Model::from_program(Program::mlir("")));
+  return *none;
 }
-const LoadedExecutable& Session::executable() const noexcept {
-  return state_->executable;
+const SessionValue& no_value() {
+  static const auto* const none = new SessionValue;
+  return *none;
 }
-const Model& Session::model() const noexcept {
-  return state_->model;
+const HostBuffer& no_array() {
+  static const auto* const none = new HostBuffer(
+      *HostBuffer::from_vector(std::vector<std::uint8_t>(), Dimensions{0}));  // cannot fail: nothing is allocated
+  return *none;
+}
+
+std::unexpected<Error> moved_from(const char* type) {
+  return std::unexpected(
+      Error(ErrorCode::FailedPrecondition, std::string("the ") + type + " is empty: it was moved from"));
+}
+
+}  // namespace
+
+std::span<const SessionValue> Session::inputs() const& noexcept {
+  return state_ ? std::span<const SessionValue>(state_->inputs) : std::span<const SessionValue>();
+}
+std::span<const SessionValue> Session::outputs() const& noexcept {
+  return state_ ? std::span<const SessionValue>(*state_->outputs) : std::span<const SessionValue>();
+}
+const Client& Session::client() const& noexcept {
+  return state_ ? state_->client : no_client();
+}
+const LoadedExecutable& Session::executable() const& noexcept {
+  return state_ ? state_->executable : no_executable();
+}
+const Model& Session::model() const& noexcept {
+  return state_ ? state_->model : no_model();
 }
 
 Result<std::size_t> Session::find_input(std::string_view name) const {
+  if (!state_) return moved_from("Session");
   return state_->input_names.find(name);
 }
 Result<std::size_t> Session::find_output(std::string_view name) const {
+  if (!state_) return moved_from("Session");
   return state_->output_names->find(name);
 }
 
 Result<std::size_t> SessionOutputs::find(std::string_view name) const {
+  if (!names_) return moved_from("SessionOutputs");
   return names_->find(name);
 }
 
-SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const {
+const SessionValue& SessionOutputs::value(std::size_t i) const noexcept {
+  return values_ && i < values_->size() ? (*values_)[i] : no_value();
+}
+
+const HostBuffer& SessionOutputs::operator[](std::size_t i) const& noexcept {
+  return i < arrays_.size() ? arrays_[i] : no_array();
+}
+HostBuffer SessionOutputs::operator[](std::size_t i) && noexcept {
+  return std::as_const(*this)[i];
+}
+
+SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const& {
   const Result<std::size_t> i = find(name);
   if (!i) return Entry(std::unexpected(i.error()));
-  return Entry(arrays_[*i]);
+  return Entry((*this)[*i]);
+}
+SessionOutputs::OwnedEntry SessionOutputs::operator[](std::string_view name) && {
+  return OwnedEntry(std::as_const(*this)[name].array());
 }
 
 Result<void> Session::bind(std::string_view name, const HostBuffer& array) {
+  if (!state_) return moved_from("Session");
+  State& s = *state_;
   PJRT_TRY(const std::size_t i, find_input(name));
-  if (!state_->inputs[i].used) return state_->check(i, array);
-  PJRT_TRY(std::vector<Buffer> buffers, state_->upload(i, array));
-  state_->bound.insert_or_assign(i, std::move(buffers));
+  if (!s.inputs[i].used) return s.check(i, array);
+  PJRT_TRY(Resident buffers, s.upload(i, array));
+  const std::lock_guard lock(s.bound_mutex);
+  ResidentInputs bound = *s.bound;
+  if (i < s.input_count) {  // for every replica: what single ones had before is replaced as well
+    for (int r = 0; r < s.replicas; ++r) bound.erase(s.of_replica(i, r));
+  }
+  bound[i] = std::move(buffers);
+  s.bound = std::make_shared<const ResidentInputs>(std::move(bound));
   return {};
 }
 
 Result<SessionOutputs> Session::run(const NamedArrays& named) const {
+  if (!state_) return moved_from("Session");
   std::vector<std::optional<HostBuffer>> arrays(state_->inputs.size());
   for (const auto& [name, array] : named) {
     PJRT_TRY(const std::size_t i, find_input(name));
@@ -228,33 +406,21 @@ Result<SessionOutputs> Session::run(const NamedArrays& named) const {
   return run(arrays);
 }
 
+Result<SessionOutputs> Session::run(std::initializer_list<std::pair<std::string, HostBuffer>> inputs) const {
+  return run(NamedArrays(inputs));
+}
+
 Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> arrays) const {
+  if (!state_) return moved_from("Session");
   const State& s = *state_;
-  if (arrays.size() != s.inputs.size()) {
+  if (arrays.size() != s.inputs.size() && arrays.size() != s.input_count) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(arrays.size()) + " arrays, the model has " +
-                                                                 std::to_string(s.inputs.size()) + " inputs"));
+                                                                 std::to_string(s.input_count) + " inputs"));
   }
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    if (arrays[i]) PJRT_CHECK(s.check(i, *arrays[i]));
-  }
-  std::vector<std::vector<Buffer>> uploaded;  // by parameter, then device
-  uploaded.reserve(s.used_inputs.size());
-  std::vector<std::vector<Argument>> arguments(s.devices.size());
-  for (std::size_t d = 0; d < s.platform_index.size(); ++d) arguments[d].push_back(keep(s.platform_index[d]));
-  for (const std::size_t i : s.used_inputs) {
-    const auto resident = s.bound.find(i);
-    if (!arrays[i] && resident == s.bound.end()) {
-      return std::unexpected(Error(ErrorCode::InvalidArgument, "input " + model::label(s.inputs[i]) + ", " +
-                                                                   to_string(s.inputs[i].shape) + ", is missing"));
-    }
-    if (arrays[i]) {
-      PJRT_TRY(std::vector<Buffer> buffers, s.upload(i, *arrays[i]));
-      uploaded.push_back(std::move(buffers));
-      for (std::size_t d = 0; d < s.devices.size(); ++d) arguments[d].emplace_back(uploaded.back()[d]);
-    } else {
-      for (std::size_t d = 0; d < s.devices.size(); ++d) arguments[d].push_back(keep(resident->second[d]));
-    }
-  }
+  const std::shared_ptr<const ResidentInputs> kept = s.bound_now();
+  PJRT_CHECK(s.check_given(arrays, *kept));
+  PJRT_TRY(const ResidentInputs given, s.upload_given(arrays));
+  const std::vector<std::vector<Argument>> arguments = s.arguments(given, *kept);
   std::vector<Outputs> results;
   if (s.devices.size() == 1) {
     ExecuteOptions options;

@@ -37,7 +37,7 @@ const std::vector<Fault>& faults() {
       {"rank", kIdentity.c_str(), {"--input", "1x2xf32=1"}, {"is f32[1,2], the model takes f32[2]"}},
       {"transposed", "f32_matmul.jaxexp", {"--input", "args[0]=3x4xf32=1"}, {"input args[0]"}},
       {"missing_input", kTwo, {"--input", "2xf32=1"}, {"input arg1", "f32[2], is missing"}},
-      {"no_inputs_at_all", kTwo, {}, {"input arg0", "is missing"}},
+      {"no_inputs_at_all", kTwo, {}, {"inputs are missing: arg0 (p0), f32[2]; arg1 (p1), f32[2]"}},
       {"extra_input",
        kIdentity.c_str(),
        {"--input", "2xf32=1", "--input", "2xf32=1"},

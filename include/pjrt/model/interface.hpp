@@ -26,6 +26,8 @@ struct SessionValue {
   Sharding sharding;
   /// Whether the program takes it; JAX drops what a function does not use.
   bool used = true;
+  /// In a session of several replicas, the replica whose array this is. nullopt: every replica has the same.
+  std::optional<int> replica;
 };
 
 namespace model {
