@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "pjrt/detail/cxx23.hpp"
+
 namespace pjrt::detail {
 
 /// Bytes in memory of the plugin, given back to it when the last copy goes.
