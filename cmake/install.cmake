@@ -22,7 +22,7 @@ install(FILES ${CMAKE_BINARY_DIR}/pjrt-config.cmake ${CMAKE_BINARY_DIR}/pjrt-con
 #
 # A static library does not say what it was built with, so the lines for linking do, for every user. A shared one does. In neither case is
 # libzip's own pkg-config file asked: it names, for static linking, libraries that are needed by a static libzip only.
-set(pc_core_private "-ldl -pthread")
+set(pc_core_private "-ldl -pthread -Wl,-z,nodelete")
 if(LibZip_LIBRARY MATCHES "\\.a$")
   string(REPLACE ";" " " pc_model_private "${LibZip_LIBRARY};${LibZip_DEPENDENCIES}")
 else()
