@@ -81,7 +81,10 @@ Subcommand add_compile(CLI::App& app) {
   sub->add_option("model", command->model, "a jax.export artifact, StableHLO or HLO file")
       ->required()
       ->type_name("MODEL");
-  sub->add_option("-o,--output", command->file, "where the executable goes; only the plugin that wrote it can load it")
+  sub->add_option(
+         "-o,--output", command->file,
+         "where the executable goes; only the plugin that wrote it can load it. It is code: load only files from a "
+         "trusted source")
       ->type_name("FILE")
       ->check(not_empty());
   sub->add_option("--compile-option", command->compile_options, "an XLA flag or compile option; may be repeated")

@@ -17,15 +17,28 @@ struct Info {
   Status run() const {
     CLI_TRY(const Plugin p, plugin.load(output));
     CLI_TRY(const NamedValues attributes, p.attributes());
+    const std::vector<PluginCandidate> others = unusable();
     if (output.json) {
-      std::cout << text_of(json(p, attributes)) << "\n";
+      std::cout << text_of(json(p, attributes, others)) << "\n";
     } else {
       print(p, attributes);
+      for (const PluginCandidate& c : others) {
+        std::cout << (&c == others.data() ? "unusable    " : "            ")
+                  << one_line(c.path.string() + ": " + *c.problem + " (" + c.source + ")") << "\n";
+      }
     }
     return kDone;
   }
 
-  static nlohmann::ordered_json json(const Plugin& p, const NamedValues& attributes) {
+  /// Plugins that a search by name comes across and that cannot be used.
+  static std::vector<PluginCandidate> unusable() {
+    std::vector<PluginCandidate> found = find_plugins().found;
+    std::erase_if(found, [](const PluginCandidate& c) { return !c.problem.has_value(); });
+    return found;
+  }
+
+  static nlohmann::ordered_json json(const Plugin& p, const NamedValues& attributes,
+                                     const std::vector<PluginCandidate>& others) {
     nlohmann::ordered_json j;
     j["path"] = p.path().string();
     j["api_version"] = {{"major", p.api_version().major}, {"minor", p.api_version().minor}};
@@ -36,6 +49,11 @@ struct Info {
       j["extensions"].push_back({{"type", e.type}, {"name", e.name}, {"known", e.known}, {"functions", e.functions}});
     }
     j["functions"] = {{"present", p.function_count()}, {"absent", p.absent_functions()}};
+    j["unusable"] = nlohmann::ordered_json::array();
+    for (const PluginCandidate& c : others) {
+      j["unusable"].push_back(
+          {{"name", c.name}, {"path", c.path.string()}, {"place", c.source}, {"problem", *c.problem}});
+    }
     return j;
   }
 

@@ -7,6 +7,9 @@ install(EXPORT pjrt-core-targets NAMESPACE pjrt:: DESTINATION ${package_dir})
 install(TARGETS pjrt_model EXPORT pjrt-model-targets FILE_SET HEADERS)
 install(EXPORT pjrt-model-targets NAMESPACE pjrt:: DESTINATION ${package_dir})
 if(PJRT_BUILD_CLI)
+  # The command finds shared libraries where they lie relative to it, so that a prefix may be moved.
+  file(RELATIVE_PATH to_libraries ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_target_properties(pjrt_cli PROPERTIES INSTALL_RPATH $ORIGIN/${to_libraries})
   install(TARGETS pjrt_cli)
   install(DIRECTORY cli/targets/ DESTINATION ${CMAKE_INSTALL_DATADIR}/pjrt/targets)
 endif()
@@ -16,6 +19,37 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/pjrt-config-version.cmake C
 install(FILES ${CMAKE_BINARY_DIR}/pjrt-config.cmake ${CMAKE_BINARY_DIR}/pjrt-config-version.cmake cmake/FindLibZip.cmake DESTINATION ${package_dir})
 
 # pkg-config, one file a component.
+#
+# A static library does not say what it was built with, so the lines for linking do, for every user. A shared one does. In neither case is
+# libzip's own pkg-config file asked: it names, for static linking, libraries that are needed by a static libzip only.
+set(pc_core_private "-ldl -pthread -Wl,-z,nodelete")
+if(LibZip_LIBRARY MATCHES "\\.a$")
+  string(REPLACE ";" " " pc_model_private "${LibZip_LIBRARY};${LibZip_DEPENDENCIES}")
+else()
+  get_filename_component(libzip_folder "${LibZip_LIBRARY}" DIRECTORY)
+  set(pc_model_private "-lzip")
+  if(NOT libzip_folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    string(PREPEND pc_model_private "-L${libzip_folder} ")
+  endif()
+endif()
+foreach(component core model)
+  set(pc_${component}_public "")
+  if(NOT BUILD_SHARED_LIBS)
+    set(pc_${component}_public " ${pc_${component}_private}")
+    set(pc_${component}_private "")
+  endif()
+endforeach()
+set(pc_cflags "")
+if(BUILD_SHARED_LIBS)
+  set(pc_cflags " -DPJRT_SHARED")
+endif()
+foreach(folder LIBDIR INCLUDEDIR)  # either may be given as an absolute path
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    set(pc_${folder} "${CMAKE_INSTALL_${folder}}")
+  else()
+    set(pc_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+  endif()
+endforeach()
 file(RELATIVE_PATH to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})  # may be installed elsewhere, and moved
 foreach(component core model)
   configure_file(cmake/pjrt-${component}.pc.in ${CMAKE_BINARY_DIR}/pjrt-${component}.pc @ONLY)

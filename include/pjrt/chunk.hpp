@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "pjrt/detail/cxx23.hpp"
+
 namespace pjrt {
 
 /// A piece of a stream of bytes, with its memory (`PJRT_Chunk`). Move-only.

@@ -149,12 +149,13 @@ class PJRT_EXPORT Client {
   /// Loads what was compiled ahead of time, by the same plugin. Wraps PJRT_Client_Load, since 0.95.
   Result<LoadedExecutable> load(const Executable& executable, const CompileOptions& options = {}) const;
   /// Loads what `Executable::serialize` gave. FailedPrecondition if another plugin wrote it, or another version of this
-  /// one. Wraps PJRT_Executable_DeserializeAndLoad.
+  /// one. A serialized executable is code and must be trusted: plugins run it without checking it.
+  /// Wraps PJRT_Executable_DeserializeAndLoad.
   Result<LoadedExecutable> deserialize(const SerializedExecutable& serialized, const DeserializeOptions& options) const;
   /// The same with default options.
   Result<LoadedExecutable> deserialize(const SerializedExecutable& serialized) const;
   /// Loads a plugin's bare bytes. Nothing tells whether this plugin wrote them; those of another version may load and
-  /// compute wrong numbers.
+  /// compute wrong numbers, and damaged ones may crash or run anything. The bytes are code and must be trusted.
   Result<LoadedExecutable> deserialize_raw(std::span<const std::byte> payload, const DeserializeOptions& options) const;
 
   /// Copies an array to a device; the memory may go as soon as this returns. Wraps PJRT_Client_BufferFromHostBuffer.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "pjrt/detail/cxx23.hpp"  // first: <coroutine> has an #error of its own
+
 #include <atomic>
 #include <chrono>
 #include <concepts>

@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "pjrt/detail/cxx23.hpp"
+
 /// Value types for the element types that C++ has no type for. Each is as wide on the host as PJRT wants it there:
 /// 16 bits for bfloat16 and float16, one byte for everything narrower (the low bits count). Names and conversions
 /// follow ml_dtypes; rounding is to nearest, ties to even.

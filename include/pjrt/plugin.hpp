@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,11 +48,16 @@ struct ExtensionInfo {
 class PJRT_EXPORT Plugin {
  public:
   /// Loads a plugin by path (anything with a '/' in it) or by name ("cpu", "tpu", "cuda", …), searched for in the order
-  /// of `find_plugins`. Errors: NotFound lists every place tried; a file that is no plugin, has a table that is null or
-  /// too small, another major version or one before 0.57 is refused with its own message. Wraps PJRT_Plugin_Initialize.
+  /// of `find_plugins`. A name stands for the first candidate of that name: if that file cannot be used, the error
+  /// names the file, the place and the reason, and later candidates of the name are mentioned but not tried. Errors:
+  /// NotFound lists every place tried; a file that is not a plugin, was made for another machine, is cut short, lacks
+  /// libraries, has a table that is null or too small, another major version or one before 0.57 is refused with its own
+  /// message. A file that is shortened after it was loaded ends the process (SIGBUS); nothing can prevent that. Wraps
+  /// PJRT_Plugin_Initialize.
   static Result<Plugin> load(std::string_view name_or_path);
 
-  /// The plugin named by the environment variable PJRT_PLUGIN, or "cpu".
+  /// The plugin named by the environment variable PJRT_PLUGIN, or "cpu". The variable is ignored in a process that runs
+  /// with more rights than its user has (setuid), as are all variables that `find_plugins` reads.
   static Result<Plugin> load_default();
 
   /// Takes a table that is in the process already, e.g. of a plugin linked statically. It must stay valid for ever.
@@ -107,7 +113,7 @@ class PJRT_EXPORT Plugin {
   const detail::PluginState* state_;
 };
 
-/// A plugin file that a search found.
+/// A plugin file that a search found. Check `problem` before using it.
 struct PluginCandidate {
   /// What it is called where it was found: the folder's name, the name given in a variable, or one derived from the
   /// file.
@@ -117,6 +123,10 @@ struct PluginCandidate {
   std::filesystem::path path;
   /// The place, as messages name it: "PJRT_PLUGIN_PATH (/opt/plugins)".
   std::string source;
+  /// Why the file cannot be used, as far as that shows without loading it: "the file is cut short", "it is for AArch64,
+  /// and this program for x86-64". Empty for a file that looks usable; loading may still fail, e.g. for want of a
+  /// library or because of the plugin's version.
+  std::optional<std::string> problem = std::nullopt;
 };
 
 /// A place that was searched and what came of it: "PJRT_PLUGIN_PATH: not set".
@@ -127,15 +137,19 @@ struct SearchedPlace {
 
 /// What a search found, in order of preference, and where it looked.
 struct PluginSearch {
+  /// Plugins, and files in the places of plugins that cannot be used (`PluginCandidate::problem`).
   std::vector<PluginCandidate> found;
+  /// Libraries that export no GetPjrtApi, which is their `problem`: usually what a plugin's wheel brings along.
+  std::vector<PluginCandidate> not_plugins;
   std::vector<SearchedPlace> places;
 };
 
 /// Looks for plugins without loading any, in the order in which `Plugin::load` prefers them:
 /// PJRT_PLUGIN (a path) · PJRT_NAMES_AND_LIBRARY_PATHS (name:path,…) · the directories of PJRT_PLUGIN_PATH ·
 /// ../lib/pjrt/plugins beside the executable · ~/.local/share/pjrt/plugins · wheels in the active Python's
-/// site-packages. In a directory, every file that exports GetPjrtApi counts, down to three levels of folders; the first
-/// level names it.
+/// site-packages. In a directory, every file NAME.so that exports GetPjrtApi counts, down to three levels of folders;
+/// the first level names it. A file that cannot be read as a library of this machine is listed with its `problem`.
+/// Directories with more than 200,000 entries are searched in part, which the place's outcome says.
 PJRT_EXPORT PluginSearch find_plugins();
 
 }  // namespace pjrt

@@ -18,6 +18,9 @@ namespace pjrt {
 ///
 /// Plugins load what other versions of themselves wrote without complaint and then compute wrong numbers, so the bytes
 /// alone are not safe to load. `Client::deserialize` compares the header with its own plugin first.
+///
+/// A serialized executable is code: load only files that come from a trusted source. The hash in the header finds
+/// accidental damage (integrity); it does not prove who wrote the file (authenticity).
 class PJRT_EXPORT SerializedExecutable {
  public:
   SerializedExecutable(const SerializedExecutable&) = default;

@@ -3,6 +3,8 @@
 #include <compare>
 #include <string>
 
+#include "pjrt/detail/cxx23.hpp"
+
 /// The version of this library; CMake reads it from here.
 #define PJRT_CPP_VERSION_MAJOR 0
 #define PJRT_CPP_VERSION_MINOR 1

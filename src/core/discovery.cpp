@@ -20,10 +20,17 @@ namespace fs = std::filesystem;
 
 constexpr int kDepth = 3;  // of folders below a searched directory: NAME/wheel folder/plugin folder/file.so
 
+constexpr std::size_t kMostEntries = 200'000;  // of one searched place, so that links in a circle and huge folders end
+
+}  // namespace
+
 std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value =
+      ::secure_getenv(name);  // null under setuid: the caller's variables must not choose what is loaded
   return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
+
+namespace {
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -36,29 +43,24 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-std::vector<fs::path> sorted_entries(const fs::path& directory) {
+std::vector<fs::path> sorted_entries(const fs::path& directory, std::size_t most = kMostEntries) {
   std::vector<fs::path> entries;
   std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
+  for (fs::directory_iterator it(directory, error), end; !error && it != end && entries.size() < most;
+       it.increment(error))
     entries.push_back(it->path());
   std::ranges::sort(entries);
   return entries;
 }
 
-bool is_plugin_file(const fs::path& path) {
-  std::error_code error;
-  return path.extension() == ".so" && fs::is_regular_file(path, error) && exports_symbol(path, "GetPjrtApi");
+/// Whether a file's name claims that it is a plugin, unlike those of the libraries that plugins bring along.
+bool is_named_like_a_plugin(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.find("pjrt") != std::string::npos || name.find("plugin") != std::string::npos || name == "libtpu.so";
 }
 
-void collect_files(const fs::path& directory, int depth, std::vector<fs::path>& files) {
-  for (const fs::path& entry : sorted_entries(directory)) {
-    std::error_code error;
-    if (fs::is_directory(entry, error)) {
-      if (depth > 0) collect_files(entry, depth - 1, files);
-    } else if (is_plugin_file(entry)) {
-      files.push_back(entry);
-    }
-  }
+std::string count_of(std::size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 /// One search: gathers candidates and what came of each place.
@@ -66,8 +68,8 @@ class Search {
  public:
   PluginSearch result;
 
-  void place(std::string place, std::string outcome) {
-    result.places.push_back({std::move(place), std::move(outcome)});
+  void place(const std::string& place, std::string outcome) {
+    result.places.push_back({printable(place), printable(outcome)});
   }
 
   void variable_with_path() {
@@ -75,10 +77,8 @@ class Search {
     const auto value = environment("PJRT_PLUGIN");
     if (!value) return place(place_name, "not set");
     if (value->find('/') == std::string::npos) return place(place_name, "set to a name, '" + *value + "', not a path");
-    std::error_code error;
-    if (!fs::exists(*value, error)) return place(place_name + " (" + *value + ")", "no such file");
-    found(plugin_name_of(*value), *value, place_name);
-    place(place_name + " (" + *value + ")", "1 plugin");
+    if (!exists(*value)) return place(place_name + " (" + *value + ")", "no such file");
+    named(plugin_name_of(*value), *value, place_name, place_name + " (" + *value + ")");
   }
 
   void names_and_paths() {
@@ -86,67 +86,150 @@ class Search {
     const auto value = environment(variable.c_str());
     if (!value) return place(variable, "not set");
     for (const std::string& pair : split(*value, ',')) {
+      const std::string place_name = variable + " (" + pair + ")";
       const std::size_t colon = pair.find(':');
       if (colon == std::string::npos || colon == 0) {
-        place(variable + " (" + pair + ")", "is not of the form name:path");
+        place(place_name, "is not of the form name:path");
         continue;
       }
       const fs::path path = pair.substr(colon + 1);
-      std::error_code error;
-      if (!fs::exists(path, error)) {
-        place(variable + " (" + pair + ")", "no such file");
+      if (!exists(path)) {
+        place(place_name, "no such file");
         continue;
       }
-      found(pair.substr(0, colon), path, variable);
-      place(variable + " (" + pair + ")", "1 plugin");
+      named(pair.substr(0, colon), path, variable, place_name);
     }
   }
 
   /// A directory of plugins: files by their names, folders by theirs.
   void directory(const fs::path& path, const std::string& source) {
-    const std::string place_name = source.empty() ? path.string() : source + " (" + path.string() + ")";
+    begin_place(source.empty() ? path.string() : source + " (" + path.string() + ")");
     std::error_code error;
-    if (!fs::is_directory(path, error)) return place(place_name, "no such directory");
-    int count = 0;
-    for (const fs::path& entry : sorted_entries(path)) {
+    if (!fs::is_directory(path, error)) {
+      const bool is_hidden =
+          error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory;
+      return place(place_, is_hidden ? error.message() : "no such directory");
+    }
+    if (fs::directory_iterator(path, error); error) return place(place_, "cannot be read: " + error.message());
+    for (const fs::path& entry : entries_of(path)) {
       if (fs::is_directory(entry, error)) {
-        std::vector<fs::path> files;
-        collect_files(entry, kDepth - 1, files);
-        for (const fs::path& file : files) found(entry.filename().string(), file, place_name), ++count;
-      } else if (is_plugin_file(entry)) {
-        found(plugin_name_of(entry), entry, place_name), ++count;
+        folder(entry, entry.filename().string(), kDepth - 1);
+      } else {
+        file(entry, plugin_name_of(entry));
+        take(false);
       }
     }
-    place(place_name, count == 0 ? "no plugin in it" : std::to_string(count) + (count == 1 ? " plugin" : " plugins"));
+    end_place("no plugin in it");
   }
 
   /// The folders that plugin wheels unpack to.
   void site_packages(const fs::path& site) {
     std::error_code error;
     if (!fs::is_directory(site, error)) return;
-    int count = 0;
-    const auto folder = [&](const fs::path& path, const std::string& name) {
-      std::vector<fs::path> files;
-      collect_files(path, 0, files);
-      for (const fs::path& file : files) found(name, file, "Python site-packages (" + site.string() + ")"), ++count;
-    };
+    begin_place("Python site-packages (" + site.string() + ")");
     for (const char* group : {"xla_plugins", "jax_plugins"}) {
-      for (const fs::path& entry : sorted_entries(site / group)) {
-        if (fs::is_directory(entry, error)) folder(entry, entry.filename().string());
+      for (const fs::path& entry : entries_of(site / group)) {
+        if (fs::is_directory(entry, error)) folder(entry, entry.filename().string(), 0);
       }
     }
     for (const char* wheel : {"libtpu", "lammps_jax_pjrt_cpu", "fastatomstruct_xla_cpu"}) {
-      if (fs::is_directory(site / wheel, error)) folder(site / wheel, wheel);
+      if (fs::is_directory(site / wheel, error)) folder(site / wheel, wheel, 0);
     }
-    place("Python site-packages (" + site.string() + ")",
-          count == 0 ? "no plugin wheel" : std::to_string(count) + (count == 1 ? " plugin" : " plugins"));
+    end_place("no plugin wheel");
   }
 
  private:
-  void found(std::string name, const fs::path& path, std::string source) {
-    std::string alias = plugin_name_of(path);
-    result.found.push_back({std::move(name), std::move(alias), path, std::move(source)});
+  /// A file or, if it is a link that leads nowhere, at least the link.
+  static bool exists(const fs::path& path) {
+    std::error_code error;
+    return fs::symlink_status(path, error).type() != fs::file_type::not_found && !error;
   }
+
+  /// A file that a variable names: whatever it is, it was meant.
+  void named(std::string name, const fs::path& path, const std::string& source, const std::string& place_name) {
+    const LibraryFile library = inspect_library(path, "GetPjrtApi");
+    std::optional<std::string> problem = library.problem;
+    if (!problem && !library.exports_symbol) problem = kNoSymbol;
+    place(place_name, problem ? "1 plugin that cannot be used: " + *problem : "1 plugin");
+    result.found.push_back({std::move(name), plugin_name_of(path), path, source, std::move(problem)});
+  }
+
+  void begin_place(std::string place) {
+    place_ = printable(place);
+    entries_left_ = kMostEntries;
+    usable_ = unusable_ = not_plugins_ = 0;
+  }
+  void end_place(const std::string& nothing) {
+    std::string outcome = usable_ > 0 ? count_of(usable_, "plugin") : nothing;
+    if (unusable_ > 0) outcome += ", " + count_of(unusable_, "file") + " that cannot be used";
+    if (usable_ == 0 && not_plugins_ > 0)
+      outcome += ", " + std::to_string(not_plugins_) +
+                 (not_plugins_ == 1 ? " library that exports" : " libraries that export") + " no GetPjrtApi";
+    if (entries_left_ == 0)
+      outcome += "; searched in part, for it has more than " + std::to_string(kMostEntries) + " entries";
+    place(place_, std::move(outcome));
+  }
+
+  std::vector<fs::path> entries_of(const fs::path& directory) {
+    std::vector<fs::path> entries = sorted_entries(directory, entries_left_);
+    entries_left_ -= entries.size();
+    return entries;
+  }
+
+  /// Looks at a file if its name ends in .so.
+  void file(const fs::path& path, std::string name) {
+    if (path.extension() != ".so") return;
+    const LibraryFile library = inspect_library(path, "GetPjrtApi");
+    PluginCandidate candidate{std::move(name), plugin_name_of(path), path, place_, library.problem};
+    if (!candidate.problem && !library.exports_symbol) candidate.problem = kNoSymbol;
+    gathered_.push_back(std::move(candidate));
+  }
+
+  /// All files of a folder, under the folder's name.
+  void folder(const fs::path& path, const std::string& name, int depth) {
+    std::set<fs::path> seen;
+    collect(path, name, depth, seen);
+    const bool has_plugin = std::ranges::any_of(gathered_, [](const PluginCandidate& c) { return !c.problem; });
+    // A plugin that can be used comes before the damaged libraries beside it, but not before a damaged plugin.
+    std::ranges::stable_partition(gathered_, [](const PluginCandidate& c) {
+      return !c.problem || (c.problem != kNoSymbol && is_named_like_a_plugin(c.path));
+    });
+    take(/*is_complete=*/has_plugin);
+  }
+  void collect(const fs::path& directory, const std::string& name, int depth, std::set<fs::path>& seen) {
+    std::error_code error;
+    if (!seen.insert(fs::canonical(directory, error)).second) return;  // a link to a folder above or beside it
+    for (const fs::path& entry : entries_of(directory)) {
+      if (fs::is_directory(entry, error)) {
+        if (depth > 0) collect(entry, name, depth - 1, seen);
+      } else {
+        file(entry, name);
+      }
+    }
+  }
+
+  /// Sorts what was gathered into plugins and others. If the plugin of a folder was found, its other libraries are not
+  /// suspected to be one, whatever their names.
+  void take(bool is_complete) {
+    for (PluginCandidate& c : gathered_) {
+      if (c.problem == kNoSymbol && (is_complete || !is_named_like_a_plugin(c.path))) {
+        ++not_plugins_;
+        result.not_plugins.push_back(std::move(c));
+      } else {
+        ++(c.problem ? unusable_ : usable_);
+        result.found.push_back(std::move(c));
+      }
+    }
+    gathered_.clear();
+  }
+
+  static constexpr const char* kNoSymbol = "it exports no GetPjrtApi";
+  std::string place_;
+  std::size_t entries_left_ = 0;
+  std::size_t usable_ = 0;
+  std::size_t unusable_ = 0;
+  std::size_t not_plugins_ = 0;
+  std::vector<PluginCandidate> gathered_;
 };
 
 /// site-packages of the Python that `python3` on PATH is, of the active virtual environment and of PYTHONPATH.
@@ -205,22 +288,65 @@ std::string plugin_name_of(const fs::path& file) {
   return name.empty() ? stem : name;
 }
 
-Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_view name) {
-  std::set<std::string> sources;
-  for (const PluginCandidate& in_place : search.found) {  // places in order; within one, the exact name wins
+namespace {
+
+bool is_called(const PluginCandidate& candidate, std::string_view name) {
+  return candidate.name == name || candidate.alias == name;
+}
+
+/// The first candidate of that name: places in order; within one, the exact name wins.
+const PluginCandidate* first_called(const PluginSearch& search, std::string_view name) {
+  std::set<std::string_view> sources;
+  for (const PluginCandidate& in_place : search.found) {
     if (!sources.insert(in_place.source).second) continue;
     const PluginCandidate* by_alias = nullptr;
     for (const PluginCandidate& c : search.found) {
       if (c.source != in_place.source) continue;
-      if (c.name == name) return c;
+      if (c.name == name) return &c;
       if (by_alias == nullptr && c.alias == name) by_alias = &c;
     }
-    if (by_alias != nullptr) return *by_alias;
+    if (by_alias != nullptr) return by_alias;
   }
-  Error error(ErrorCode::NotFound, "no plugin named '" + std::string(name) + "' was found");
+  return nullptr;
+}
+
+}  // namespace
+
+Error with_others(Error error, const PluginSearch& search, const PluginCandidate& chosen, std::string_view name) {
+  error = std::move(error).with_note("found as '" + printable(name) + "' in " + chosen.source);
+  for (const PluginCandidate& c : search.found) {
+    if (c.path == chosen.path || c.problem || !is_called(c, name)) continue;
+    return std::move(error).with_note("another plugin of that name was not tried: " + printable(c.path.string()) +
+                                      " in " + c.source + " (choose it by its path, or remove the first file)");
+  }
+  return error;
+}
+
+Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_view name) {
+  if (const PluginCandidate* chosen = first_called(search, name)) {
+    if (!chosen->problem) return *chosen;
+    return std::unexpected(
+        with_others(Error(ErrorCode::FailedPrecondition,
+                          "plugin " + printable(chosen->path.string()) + " cannot be loaded: " + *chosen->problem),
+                    search, *chosen, name));
+  }
+  constexpr std::size_t kMostNotes = 10;  // of one sort
+  Error error(ErrorCode::NotFound, "no plugin named '" + printable(name) + "' was found");
   for (const SearchedPlace& p : search.places) error = std::move(error).with_note(p.place + ": " + p.outcome);
-  for (const PluginCandidate& c : search.found)
-    error = std::move(error).with_note("found under another name: " + c.name + ", " + c.path.string());
+  std::size_t others = 0;
+  for (const PluginCandidate& c : search.found) {
+    if (++others > kMostNotes) continue;
+    error = std::move(error).with_note(
+        (c.problem ? "found under another name, and cannot be used: " : "found under another name: ") +
+        printable(c.name) + ", " + printable(c.path.string()) + (c.problem ? ": " + *c.problem : ""));
+  }
+  if (others > kMostNotes)
+    error = std::move(error).with_note("and " + std::to_string(others - kMostNotes) + " more under other names");
+  for (const PluginCandidate& c : search.not_plugins) {
+    if (!is_called(c, name)) continue;
+    error = std::move(error).with_note("not a plugin: " + printable(c.path.string()) + " exports no GetPjrtApi");
+    break;
+  }
   if (name == "cpu")
     error = std::move(error).with_note("a CPU plugin can be had from PyPI: pip install lammps-jax-pjrt-cpu");
   if (name == "tpu") error = std::move(error).with_note("the TPU plugin can be had from PyPI: pip install libtpu");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,15 @@ namespace pjrt::detail {
 /// xla_cuda_plugin.so.
 std::string plugin_name_of(const std::filesystem::path& file);
 
-/// The first candidate of that name, exact names before aliases within a place. NotFound lists every place.
+/// An environment variable, unless it is empty or the process runs with more rights than its user has.
+std::optional<std::string> environment(const char* name);
+
+/// The first candidate of that name, exact names before aliases within a place; FailedPrecondition if that one cannot
+/// be used. NotFound lists every place.
 Result<PluginCandidate> choose_plugin(const PluginSearch& search, std::string_view name);
+
+/// The error of a candidate that was chosen by name, with its place and another plugin of that name, if there is one.
+Error with_others(Error error, const PluginSearch& search, const PluginCandidate& chosen, std::string_view name);
 
 /// Environment that some plugins want before they are loaded: libtpu asks a metadata server, with long retries, and
 /// takes a lock file that a second process fails over, unless it is told not to. Only set where no TPU is attached and

@@ -1,15 +1,29 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace pjrt::detail {
 
-/// Whether a file is a 64-bit ELF shared library whose dynamic symbol table defines `symbol`. Loads nothing.
-bool exports_symbol(const std::filesystem::path& file, std::string_view symbol);
+/// What a file says about itself as a shared library, read without loading it.
+struct LibraryFile {
+  /// Why this process cannot load the file; it completes the sentence "plugin PATH cannot be loaded: …".
+  std::optional<std::string> problem;
+  /// Whether its dynamic symbol table defines the symbol that was asked for.
+  bool exports_symbol = false;
+  /// The libraries that it needs (DT_NEEDED), by the names the loader looks for.
+  std::vector<std::string> needed;
+};
 
-/// Whether a 64-bit ELF shared library ends before its segments do: the loader would map what is not there, and SIGBUS
-/// end the process.
-bool is_cut_short(const std::filesystem::path& file);
+/// Reads a file as the dynamic loader would: program headers, dynamic section, hash table. Section headers play no
+/// part, and the work is bounded by constants, whatever the file claims. Nothing but regular files is opened.
+LibraryFile inspect_library(const std::filesystem::path& file, std::string_view symbol);
+
+/// `text` with control characters and bytes that are not UTF-8 as \xNN, so that a file's name cannot write to the
+/// terminal.
+std::string printable(std::string_view text);
 
 }  // namespace pjrt::detail

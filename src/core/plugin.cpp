@@ -1,11 +1,11 @@
 #include "pjrt/plugin.hpp"
 
 #include <dlfcn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -56,23 +56,68 @@ Error unusable(ErrorCode code, const std::string& who, const std::string& what) 
   return Error(code, who + " cannot be used: " + what);
 }
 
+/// Those of the needed libraries that the loader does not find, as text: "libfoo.so.1 and libbar.so". Empty if all are
+/// there; then a library of theirs is missing, which the loader's own words name.
+std::string missing_libraries(const std::vector<std::string>& needed) {
+  std::vector<std::string> missing;
+  for (const std::string& name : needed) {
+    void* library = ::dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
+    if (library != nullptr) {
+      ::dlclose(library);
+    } else if (const char* why = ::dlerror(); why != nullptr && std::strstr(why, "No such file") != nullptr) {
+      missing.push_back(printable(name));
+    }
+  }
+  std::string text;
+  for (std::size_t i = 0; i < missing.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == missing.size() ? " and " : ", ") + missing[i];
+  return text;
+}
+
+/// Why the loader refused a library, in words that say what to do.
+Error not_loaded(const std::filesystem::path& path, const LibraryFile& library, std::string why) {
+  const std::string subject = "plugin " + printable(path.string()) + " cannot be loaded: ";
+  if (why.find("cannot open shared object file") != std::string::npos) {
+    if (const std::string missing = missing_libraries(library.needed); !missing.empty()) {
+      return Error(ErrorCode::FailedPrecondition, subject + "it needs " + missing + ", not found on this machine")
+          .with_note("install what it needs, or name its folder in LD_LIBRARY_PATH")
+          .with_note(std::move(why));
+    }
+  }
+  Error error(ErrorCode::InvalidArgument, subject + printable(why));
+  rlimit limit{};
+  std::error_code ignored;
+  if (why.find("failed to map") == std::string::npos && why.find("Cannot allocate memory") == std::string::npos)
+    return error;
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    error = std::move(error).with_note("the address space of this process is limited to " +
+                                       std::to_string(limit.rlim_cur >> 20) + " MiB (ulimit -v), and the file has " +
+                                       std::to_string(std::filesystem::file_size(path, ignored) >> 20) + " MiB");
+  }
+  return error;
+}
+
 Result<const PluginState*> open_file(const std::filesystem::path& path, std::string name) {
+  const std::string shown = printable(path.string());
   struct stat file{};
   if (::stat(path.c_str(), &file) != 0) {
     return std::unexpected(
         Error(errno == ENOENT || errno == ENOTDIR ? ErrorCode::NotFound : ErrorCode::PermissionDenied,
-              "plugin " + path.string() + ": " + std::strerror(errno)));
-  }
-  if (S_ISDIR(file.st_mode)) {
-    return std::unexpected(
-        Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " is a directory; name the .so file in it"));
+              "plugin " + shown + ": " + std::strerror(errno)));
   }
   const std::lock_guard lock(PluginList::mutex());
   if (const PluginState* known = PluginList::find(file)) return known;
 
-  if (is_cut_short(path))
+  const LibraryFile library_file = inspect_library(path, "GetPjrtApi");
+  if (library_file.problem) {
     return std::unexpected(
-        Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: the file is cut short"));
+        Error(ErrorCode::InvalidArgument, "plugin " + shown + " cannot be loaded: " + *library_file.problem));
+  }
+  // Before its initializers run.
+  if (!library_file.exports_symbol) {
+    return std::unexpected(
+        Error(ErrorCode::InvalidArgument, shown + " is not a PJRT plugin: it exports no GetPjrtApi"));
+  }
   PJRT_CHECK(check_surroundings(path));
   prepare_environment(path);
   void* library = nullptr;
@@ -82,14 +127,13 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
   }
   if (library == nullptr) {
     const char* why = ::dlerror();
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "plugin " + path.string() + " cannot be loaded: " +
-                                                                 (why != nullptr ? why : "unknown reason")));
+    return std::unexpected(not_loaded(path, library_file, why != nullptr ? why : "unknown reason"));
   }
   using GetPjrtApi = const abi::PJRT_Api* (*)();
   const auto get = reinterpret_cast<GetPjrtApi>(::dlsym(library, "GetPjrtApi"));
   if (get == nullptr) {
     return std::unexpected(
-        Error(ErrorCode::InvalidArgument, path.string() + " is not a PJRT plugin: it exports no GetPjrtApi"));
+        Error(ErrorCode::InvalidArgument, shown + " is not a PJRT plugin: it exports no GetPjrtApi"));
   }
   const abi::PJRT_Api* api = nullptr;
   {
@@ -106,7 +150,7 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
 }  // namespace
 
 Result<PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string name, std::filesystem::path path) {
-  const std::string who = path.empty() ? "plugin " + name : path.string();
+  const std::string who = printable(path.empty() ? "plugin " + name : path.string());
   if (api == nullptr)
     return std::unexpected(unusable(ErrorCode::InvalidArgument, who, "its GetPjrtApi returns a null table"));
 
@@ -172,18 +216,16 @@ Result<Plugin> Plugin::load(std::string_view name_or_path) {
     if (!state) return std::unexpected(std::move(state).error());
     return Plugin(*state);
   }
-  Result<PluginCandidate> candidate = detail::choose_plugin(find_plugins(), name_or_path);
+  const PluginSearch search = find_plugins();
+  Result<PluginCandidate> candidate = detail::choose_plugin(search, name_or_path);
   if (!candidate) return std::unexpected(std::move(candidate).error());
   Result<const detail::PluginState*> state = detail::open_file(candidate->path, candidate->name);
-  if (!state)
-    return std::unexpected(
-        std::move(state).error().with_note("found as '" + candidate->name + "' in " + candidate->source));
+  if (!state) return std::unexpected(detail::with_others(std::move(state).error(), search, *candidate, name_or_path));
   return Plugin(*state);
 }
 
 Result<Plugin> Plugin::load_default() {
-  const char* chosen = std::getenv("PJRT_PLUGIN");
-  return load(chosen != nullptr && *chosen != '\0' ? chosen : "cpu");
+  return load(detail::environment("PJRT_PLUGIN").value_or("cpu"));
 }
 
 Result<Plugin> Plugin::adopt(const abi::PJRT_Api* api, std::string name) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "load/discovery_fixture.hpp"
 #include "pjrt/plugin.hpp"
 #include "support/data.hpp"
 #include "support/matchers.hpp"
@@ -17,46 +18,7 @@ namespace pjrt {
 namespace {
 
 namespace fs = std::filesystem;
-using test::value_of;
-
-/// A world without plugins but for those that a test puts there. No file is loaded by a search, so any library that
-/// exports GetPjrtApi will do.
-class Discovery : public ::testing::Test {
- protected:
-  void SetUp() override {
-    for (const char* name : {"PJRT_PLUGIN", "PJRT_NAMES_AND_LIBRARY_PATHS", "PJRT_PLUGIN_PATH", "XDG_DATA_HOME",
-                             "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH"})
-      ::unsetenv(name);
-    set("HOME", "/nowhere");
-    set("PATH", "/nowhere");
-  }
-  static void set(const char* name, const std::string& value) { ::setenv(name, value.c_str(), 1); }
-
-  /// A plugin file in the folder; its path.
-  fs::path put(const std::string& name) const {
-    fs::create_directories((folder / name).parent_path());
-    fs::copy_file(std::string(PJRT_ODD_PLUGINS) + "/old_minor.so", folder / name);
-    return folder / name;
-  }
-  /// What was found below this test's folder: "name alias path".
-  std::vector<std::string> found() const {
-    std::vector<std::string> lines;
-    for (const PluginCandidate& c : find_plugins().found) {
-      if (c.path.string().starts_with(folder.path().string()))
-        lines.push_back(c.name + " " + c.alias + " " + fs::relative(c.path, folder.path()).string());
-    }
-    return lines;
-  }
-  static std::string outcome(const std::string& place) {
-    for (const SearchedPlace& p : find_plugins().places) {
-      if (p.place == place) return p.outcome;
-    }
-    return "not searched";
-  }
-  using Lines = std::vector<std::string>;
-  const test::TemporaryFolder folder;
-};
-
+using test::Discovery;
 // The variables.
 
 TEST_F(Discovery, TakesThePathInPjrtPlugin) {
@@ -122,13 +84,8 @@ TEST_F(Discovery, LooksThreeFoldersDeep) {
 
 TEST_F(Discovery, PassesOverWhatIsNoPlugin) {
   fs::create_directories(folder / "plugins");
-  fs::copy_file(std::string(PJRT_ODD_PLUGINS) + "/no_symbol.so", folder / "plugins/no_symbol.so");
-  std::ofstream(folder / "plugins/text.so") << "text";
-  std::ofstream(folder / "plugins/empty.so");
-  std::ofstream(folder / "plugins/cut.so")
-      << test::read_all(std::string(PJRT_ODD_PLUGINS) + "/old_minor.so").substr(0, 700);
+  std::ofstream(folder / "plugins/readme.txt") << "text";
   fs::rename(put("plugins/x.so"), folder / "plugins/x.so.bak");
-  fs::create_symlink("/nowhere/y.so", folder / "plugins/y.so");
   fs::create_directory_symlink(folder / "plugins", folder / "plugins/round");
   set("PJRT_PLUGIN_PATH", folder / "plugins");
   EXPECT_EQ(found(), Lines{});

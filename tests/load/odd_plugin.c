@@ -37,6 +37,11 @@ static struct {
 void function_that_nobody_defines(void);
 #endif
 
+#ifdef ODD_NEEDS_ABSENT_LIBRARIES
+void absent_one(void);
+void absent_two(void);
+#endif
+
 #ifdef ODD_NO_SYMBOL
 __attribute__((visibility("default"))) const void* GetAnotherApi(void) {
   return &table;
@@ -45,6 +50,10 @@ __attribute__((visibility("default"))) const void* GetAnotherApi(void) {
 __attribute__((visibility("default"))) const void* GetPjrtApi(void) {
 #ifdef ODD_UNDEFINED_SYMBOL
   function_that_nobody_defines();
+#endif
+#ifdef ODD_NEEDS_ABSENT_LIBRARIES
+  absent_one();
+  absent_two();
 #endif
 #ifdef ODD_NULL_TABLE
   (void)table;

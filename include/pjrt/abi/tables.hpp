@@ -10,6 +10,7 @@
 #include "pjrt/abi/core.h"
 #include "pjrt/abi/extensions.h"
 #include "pjrt/abi/xla_ffi.h"
+#include "pjrt/detail/cxx23.hpp"
 
 namespace pjrt::abi {
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "pjrt/detail/cxx23.hpp"
+
 namespace pjrt::detail {
 
 /// Bytes in memory of the plugin, given back to it when the last copy goes.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "pjrt/detail/cxx23.hpp"
+
 namespace pjrt::detail {
 
 /// A counted pointer to a state that is complete only inside the library. Found by argument-dependent lookup:
