@@ -35,15 +35,18 @@ constexpr Fatal kFatal[] = {{SIGSEGV, "SIGSEGV, invalid memory access"},
                             {SIGSYS, "SIGSYS, forbidden system call"},
                             {SIGTRAP, "SIGTRAP, trap"}};
 
+bool is_plain(char c) noexcept {
+  return c >= 0x20 && c < 0x7f;
+}
+
 /// A text in memory of its own that nothing outgrows; made without the heap.
 class Line {
  public:
   Line(char* to, std::size_t size) noexcept : at_(to), end_(to + size - 1) { *at_ = '\0'; }
 
-  /// Control characters, which names of files may have in them, become '?'.
+  /// What is not plain ASCII, such as a control character in the name of a file, becomes '?'.
   Line& operator<<(const char* text) noexcept {
-    for (; *text != '\0' && at_ != end_; ++text)
-      *at_++ = static_cast<unsigned char>(*text) < 0x20 || *text == 0x7f ? '?' : *text;
+    for (; *text != '\0' && at_ != end_; ++text) *at_++ = is_plain(*text) ? *text : '?';
     *at_ = '\0';
     return *this;
   }
@@ -85,7 +88,7 @@ void write_all(int fd, const char* text, std::size_t size) noexcept {
   }
 }
 
-/// The last lines of a file, on `to`; control characters become '?'.
+/// The last lines of a file, on `to`; what is not plain ASCII becomes '?'.
 void show_end(int file, int to) noexcept {
   static std::array<char, 4096> text;
   const off_t size = ::lseek(file, 0, SEEK_END);
@@ -95,10 +98,8 @@ void show_end(int file, int to) noexcept {
   if (n <= 0) return;
   char* begin = text.data();
   char* const end = begin + n;
-  if (from > 0) begin = std::min(std::find(begin, end, '\n') + 1, end);  // a line cut in two says little
-  std::replace_if(
-      begin, end, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f; },
-      '?');
+  if (char* const line = std::find(begin, end, '\n'); from > 0 && line != end) begin = line + 1;  // not half a line
+  std::replace_if(begin, end, [](char c) { return !is_plain(c) && c != '\n' && c != '\t'; }, '?');
   write_all(to, begin, static_cast<std::size_t>(end - begin));
   if (begin != end && end[-1] != '\n') write_all(to, "\n", 1);
 }

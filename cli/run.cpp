@@ -13,8 +13,8 @@
 #include "pjrt/model/session.hpp"
 #include "pjrt/print.hpp"
 #include "profiling.hpp"
-#include "terminal.hpp"
 #include "quiet.hpp"
+#include "terminal.hpp"
 
 namespace pjrt::cli {
 namespace {
@@ -78,6 +78,8 @@ struct Run {
     }
     if (count < 2) return {};
     return std::unexpected(wrong_usage("standard input is given " + std::to_string(count) + " times; it is read once"));
+  }
+
   /// Compilers print what they think of a program, and what they were doing when it makes them crash.
   Result<Session> open(const model::Model& opened, const SessionOptions& options) const {
     const QuietStderr quiet(!output.verbose);

@@ -99,7 +99,8 @@ Result<void> Session::State::describe() {
            model::interface_of(model, detail::signature_of(*executable.state()), executable.output_shapes()));
   input_count = interface.inputs.size();
   input_names = model::ReplicaNames(interface.inputs, model::ReplicaNames::Of::Inputs, replicas);
-  output_names = std::make_shared<const model::ReplicaNames>(interface.outputs, model::ReplicaNames::Of::Outputs, replicas);
+  output_names =
+      std::make_shared<const model::ReplicaNames>(interface.outputs, model::ReplicaNames::Of::Outputs, replicas);
   inputs = model::inputs_of_replicas(std::move(interface.inputs), replicas);
   *outputs = model::outputs_of_replicas(std::move(interface.outputs), replicas);
   for (std::size_t i = 0; i < input_count; ++i) {
@@ -230,12 +231,13 @@ Result<HostBuffer> Session::State::assemble(std::size_t output, const std::vecto
       Error(ErrorCode::Unimplemented, "output " + model::label(value) + " is on no device of this process"));
 }
 
-Result<Session> Session::open(const std::filesystem::path& path, const SessionOptions& options) {
+Result<Session> Session::open(const std::filesystem::path& path, const SessionOptions& options) try {
   PJRT_TRY(const Model model, Model::open(path));
   return open(model, options);
 }
+PJRT_CATCH
 
-Result<Session> Session::open(const Model& model, const SessionOptions& options) {
+Result<Session> Session::open(const Model& model, const SessionOptions& options) try {
   std::optional<Plugin> plugin = options.plugin;
   if (!plugin) {
     PJRT_TRY(plugin, Plugin::load_default());
@@ -250,9 +252,10 @@ Result<Session> Session::open(const Model& model, const SessionOptions& options)
   }
   return open(model, client, options.compile_options, options.device);
 }
+PJRT_CATCH
 
 Result<Session> Session::open(const Model& model, const Client& client, const CompileOptions& compile_options,
-                              int device) {
+                              int device) try {
   PJRT_CHECK(model.check_runnable(client.platform_name()));
   PJRT_CHECK(model.check_arguments());
   PJRT_TRY(CompileOptions options, model.compile_options(compile_options));
@@ -293,6 +296,7 @@ Result<Session> Session::open(const Model& model, const Client& client, const Co
   PJRT_CHECK(state->describe());
   return Session(std::move(state));
 }
+PJRT_CATCH
 
 namespace {
 
@@ -343,19 +347,22 @@ const Model& Session::model() const& noexcept {
   return state_ ? state_->model : no_model();
 }
 
-Result<std::size_t> Session::find_input(std::string_view name) const {
+Result<std::size_t> Session::find_input(std::string_view name) const try {
   if (!state_) return moved_from("Session");
   return state_->input_names.find(name);
 }
-Result<std::size_t> Session::find_output(std::string_view name) const {
+PJRT_CATCH
+Result<std::size_t> Session::find_output(std::string_view name) const try {
   if (!state_) return moved_from("Session");
   return state_->output_names->find(name);
 }
+PJRT_CATCH
 
-Result<std::size_t> SessionOutputs::find(std::string_view name) const {
+Result<std::size_t> SessionOutputs::find(std::string_view name) const try {
   if (!names_) return moved_from("SessionOutputs");
   return names_->find(name);
 }
+PJRT_CATCH
 
 const SessionValue& SessionOutputs::value(std::size_t i) const noexcept {
   return values_ && i < values_->size() ? (*values_)[i] : no_value();
@@ -364,20 +371,24 @@ const SessionValue& SessionOutputs::value(std::size_t i) const noexcept {
 const HostBuffer& SessionOutputs::operator[](std::size_t i) const& noexcept {
   return i < arrays_.size() ? arrays_[i] : no_array();
 }
-HostBuffer SessionOutputs::operator[](std::size_t i) && noexcept {
+HostBuffer SessionOutputs::operator[](std::size_t i) && {
   return std::as_const(*this)[i];
 }
 
-SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const& {
+SessionOutputs::Entry SessionOutputs::operator[](std::string_view name) const& try {
   const Result<std::size_t> i = find(name);
   if (!i) return Entry(std::unexpected(i.error()));
   return Entry((*this)[*i]);
+} catch (...) {
+  return Entry(std::unexpected(detail::caught()));
 }
-SessionOutputs::OwnedEntry SessionOutputs::operator[](std::string_view name) && {
+SessionOutputs::OwnedEntry SessionOutputs::operator[](std::string_view name) && try {
   return OwnedEntry(std::as_const(*this)[name].array());
+} catch (...) {
+  return OwnedEntry(std::unexpected(detail::caught()));
 }
 
-Result<void> Session::bind(std::string_view name, const HostBuffer& array) {
+Result<void> Session::bind(std::string_view name, const HostBuffer& array) try {
   if (!state_) return moved_from("Session");
   State& s = *state_;
   PJRT_TRY(const std::size_t i, find_input(name));
@@ -392,8 +403,9 @@ Result<void> Session::bind(std::string_view name, const HostBuffer& array) {
   s.bound = std::make_shared<const ResidentInputs>(std::move(bound));
   return {};
 }
+PJRT_CATCH
 
-Result<SessionOutputs> Session::run(const NamedArrays& named) const {
+Result<SessionOutputs> Session::run(const NamedArrays& named) const try {
   if (!state_) return moved_from("Session");
   std::vector<std::optional<HostBuffer>> arrays(state_->inputs.size());
   for (const auto& [name, array] : named) {
@@ -405,12 +417,14 @@ Result<SessionOutputs> Session::run(const NamedArrays& named) const {
   }
   return run(arrays);
 }
+PJRT_CATCH
 
-Result<SessionOutputs> Session::run(std::initializer_list<std::pair<std::string, HostBuffer>> inputs) const {
+Result<SessionOutputs> Session::run(std::initializer_list<std::pair<std::string, HostBuffer>> inputs) const try {
   return run(NamedArrays(inputs));
 }
+PJRT_CATCH
 
-Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> arrays) const {
+Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> arrays) const try {
   if (!state_) return moved_from("Session");
   const State& s = *state_;
   if (arrays.size() != s.inputs.size() && arrays.size() != s.input_count) {
@@ -438,5 +452,6 @@ Result<SessionOutputs> Session::run(std::span<const std::optional<HostBuffer>> a
   }
   return SessionOutputs(s.outputs, s.output_names, std::move(all));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

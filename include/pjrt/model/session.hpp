@@ -100,7 +100,7 @@ class PJRT_EXPORT SessionOutputs {
   /// Output `i`; an array without elements if there is no such output.
   const HostBuffer& operator[](std::size_t i) const& noexcept;
   /// The same of a temporary object; the array keeps its memory.
-  HostBuffer operator[](std::size_t i) && noexcept;
+  HostBuffer operator[](std::size_t i) &&;
   /// By path, name, or the end of a path: "result['logits']", "logits"; see Session::find_output.
   Entry operator[](std::string_view name) const&;
   /// The same of a temporary object.
@@ -156,8 +156,8 @@ class PJRT_EXPORT Session {
   std::span<const SessionValue> outputs() const& noexcept;
   void outputs() && = delete;
   /// The input of that path or name; of that key ("w" and "layers.0.w" for "args[0]['w']" and
-  /// "args[0]['layers.0.w']"), end of a path ("['conv1'].kernel", "conv1.kernel", "conv1/kernel"), or number ("arg3", or
-  /// "arr_3" as numpy.savez has it); with several replicas, "@1" behind it for that of replica 1. The first of these
+  /// "args[0]['layers.0.w']"), end of a path ("['conv1'].kernel", "conv1.kernel", "conv1/kernel"), or number ("arg3",
+  /// or "arr_3" as numpy.savez has it); with several replicas, "@1" behind it for that of replica 1. The first of these
   /// that fits decides. NotFound names some that there are; InvalidArgument if several fit equally well.
   Result<std::size_t> find_input(std::string_view name) const;
   /// The output of that path, name, end of a path, or number ("out3"); errors as for inputs. With several replicas, the
