@@ -151,10 +151,10 @@ class PJRT_EXPORT Session {
   /// further down by the same input of each replica, which can be given instead: arg0, arg1, arg0@0, arg0@1, arg1@0,
   /// arg1@1.
   std::span<const SessionValue> inputs() const& noexcept;
-  void inputs() && = delete;
+  std::span<const SessionValue> inputs() const&& = delete;
   /// All outputs in order; with several replicas, each output of each: out0@0, out0@1, out1@0, out1@1.
   std::span<const SessionValue> outputs() const& noexcept;
-  void outputs() && = delete;
+  std::span<const SessionValue> outputs() const&& = delete;
   /// The input of that path or name; of that key ("w" and "layers.0.w" for "args[0]['w']" and
   /// "args[0]['layers.0.w']"), end of a path ("['conv1'].kernel", "conv1.kernel", "conv1/kernel"), or number ("arg3",
   /// or "arr_3" as numpy.savez has it); with several replicas, "@1" behind it for that of replica 1. The first of these
@@ -178,11 +178,11 @@ class PJRT_EXPORT Session {
   Result<SessionOutputs> run(std::span<const std::optional<HostBuffer>> inputs) const;
 
   const Client& client() const& noexcept;
-  void client() && = delete;
+  const Client& client() const&& = delete;
   const LoadedExecutable& executable() const& noexcept;
-  void executable() && = delete;
+  const LoadedExecutable& executable() const&& = delete;
   const model::Model& model() const& noexcept;
-  void model() && = delete;
+  const model::Model& model() const&& = delete;
 
  private:
   struct State;
