@@ -16,7 +16,7 @@ std::atomic<std::uint32_t> generation{0};
 /// Async-signal-safe: the child of a program with threads may do no more until it execs or returns here.
 void in_child() {
   generation.fetch_add(1, std::memory_order_relaxed);
-  recording.store(false, std::memory_order_relaxed);
+  observed.store(0, std::memory_order_relaxed);
   // Another thread of the parent may have held the mutex; the list itself is whole at every moment.
   new (&PluginList::mutex()) std::mutex;
   for (PluginState* p = PluginList::first(); p != nullptr; p = p->next) {
