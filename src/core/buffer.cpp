@@ -7,8 +7,8 @@
 #include "core/checks.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
-#include "core/layout_probe.hpp"
 #include "core/handle_errors.hpp"
+#include "core/layout_probe.hpp"
 #include "core/try.hpp"
 #include "pjrt/client.hpp"
 
@@ -102,7 +102,7 @@ Client Buffer::client() const noexcept {
   return Client(state_ ? state_->client : detail::no_client());
 }
 
-Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) {
+Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) try {
   if (raw == nullptr)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "there is no buffer to adopt: it is null"));
   const detail::Ref<detail::ClientState>& state = client.state();
@@ -113,33 +113,38 @@ Result<Buffer> Buffer::adopt(const Client& client, abi::PJRT_Buffer* raw) {
   buffer.state()->shape = Shape{detail::from_c(type.type), Dimensions(std::span(dims.dims, dims.num_dims))};
   return buffer;
 }
+PJRT_CATCH
 
-Result<Dimensions> Buffer::unpadded_dims() const {
+Result<Dimensions> Buffer::unpadded_dims() const try {
   PJRT_TRY(const detail::BufferState* b, detail::live(*this));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_UnpaddedDimensions>(b->plugin(), {.buffer = b->raw}));
   return Dimensions(std::span(args.unpadded_dims, args.num_dims));
 }
+PJRT_CATCH
 
-Result<std::vector<std::size_t>> Buffer::dynamic_dimension_indices() const {
+Result<std::vector<std::size_t>> Buffer::dynamic_dimension_indices() const try {
   PJRT_TRY(const detail::BufferState* b, detail::live(*this));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_DynamicDimensionIndices>(b->plugin(), {.buffer = b->raw}));
   return std::vector<std::size_t>(args.dynamic_dim_indices, args.dynamic_dim_indices + args.num_dynamic_dims);
 }
+PJRT_CATCH
 
-Result<MemoryLayout> Buffer::layout() const {
+Result<MemoryLayout> Buffer::layout() const try {
   PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_TRY(std::optional<MemoryLayout> special, detail::layout_of(*b));
   if (special) return *std::move(special);
   return Layout::row_major(shape().rank());
 }
+PJRT_CATCH
 
-Result<std::size_t> Buffer::on_device_size() const {
+Result<std::size_t> Buffer::on_device_size() const try {
   PJRT_TRY(const detail::BufferState* b, detail::live(*this));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_OnDeviceSizeInBytes>(b->plugin(), {.buffer = b->raw}));
   return args.on_device_size_in_bytes;
 }
+PJRT_CATCH
 
-Result<Device> Buffer::device() const {
+Result<Device> Buffer::device() const try {
   if (!state_) return std::unexpected(detail::moved_from("buffer"));
   detail::ClientState& client = *state_->client;
   if (state_->device != nullptr) return Device(state_->client, state_->device);
@@ -147,8 +152,9 @@ Result<Device> Buffer::device() const {
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(client, args.device));
   return Device(state_->client, record);
 }
+PJRT_CATCH
 
-Result<Memory> Buffer::memory() const {
+Result<Memory> Buffer::memory() const try {
   if (raw() == nullptr) PJRT_CHECK(detail::live(*this));  // moved from, or let go by a prepared execution
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_Memory>(state_->plugin(), {.buffer = state_->raw}));
   const auto it = state_->client->memory_by_raw.find(args.memory);
@@ -157,20 +163,23 @@ Result<Memory> Buffer::memory() const {
   }
   return Memory(state_->client, it->second);
 }
+PJRT_CATCH
 
-Result<bool> Buffer::is_on_cpu() const {
+Result<bool> Buffer::is_on_cpu() const try {
   if (raw() == nullptr) PJRT_CHECK(detail::live(*this));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_IsOnCpu>(state_->plugin(), {.buffer = state_->raw}));
   return args.is_on_cpu;
 }
+PJRT_CATCH
 
-Result<void> Buffer::delete_now() {
+Result<void> Buffer::delete_now() try {
   if (!state_ || state_->consumed.load() != nullptr) return {};
   PJRT_CHECK(detail::call<fn::PJRT_Buffer_Delete>(state_->plugin(), {.buffer = state_->raw}));
   const char* nobody = nullptr;
   state_->consumed.compare_exchange_strong(nobody, "deleted");
   return {};
 }
+PJRT_CATCH
 
 bool Buffer::is_deleted() const noexcept {
   if (!state_ || state_->consumed.load() != nullptr) return true;
@@ -178,20 +187,22 @@ bool Buffer::is_deleted() const noexcept {
   return args && args->is_deleted;
 }
 
-Event Buffer::ready() const {
+Event Buffer::ready() const try {
   const Result<detail::BufferState*> b = detail::live(*this);
   if (!b) return Event::ready(std::unexpected(b.error()));
   auto args = detail::call<fn::PJRT_Buffer_ReadyEvent>((*b)->plugin(), {.buffer = (*b)->raw});
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
   return detail::make_event((*b)->plugin(), (*b)->client, args->event);
 }
+PJRT_CATCH_EVENT
 
-Result<std::uintptr_t> Buffer::unsafe_pointer() const {
+Result<std::uintptr_t> Buffer::unsafe_pointer() const try {
   PJRT_TRY(const detail::BufferState* b, detail::live(*this));
   if (b->promised) PJRT_CHECK(ready().await());
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_UnsafePointer>(b->plugin(), {.buffer = b->raw}));
   return args.buffer_pointer;
 }
+PJRT_CATCH
 
 namespace {
 
@@ -235,21 +246,23 @@ Result<Buffer> make_copy(detail::BufferState& from, const detail::Ref<detail::Cl
 
 }  // namespace
 
-Result<Buffer> Buffer::copy_to_device(const Device& device) const {
+Result<Buffer> Buffer::copy_to_device(const Device& device) const try {
   PJRT_TRY(detail::BufferState * b, check_copy(*this, device.client_state()));
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Buffer_CopyToDevice>(b->plugin(), {.buffer = b->raw, .dst_device = device.raw()}));
   return make_copy(*b, device.client_state(), args.dst_buffer, device.record());
 }
+PJRT_CATCH
 
-Result<Buffer> Buffer::copy_to_memory(const Memory& memory) const {
+Result<Buffer> Buffer::copy_to_memory(const Memory& memory) const try {
   PJRT_TRY(detail::BufferState * b, check_copy(*this, memory.client_state()));
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Buffer_CopyToMemory>(b->plugin(), {.buffer = b->raw, .dst_memory = memory.raw()}));
   return make_copy(*b, memory.client_state(), args.dst_buffer, nullptr);
 }
+PJRT_CATCH
 
-Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && {
+Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && try {
   PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_CHECK(detail::check_shape(b->plugin(), shape));
   if (layout) PJRT_CHECK(detail::check_rank(shape, *layout));
@@ -276,5 +289,6 @@ Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && {
   result.state()->read_only_memory = b->read_only_memory;
   return result;
 }
+PJRT_CATCH
 
 }  // namespace pjrt

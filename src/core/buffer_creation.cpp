@@ -29,7 +29,7 @@ Result<Layout> explicit_layout(detail::ClientState& client, const Shape& shape,
 
 }  // namespace
 
-Result<Buffer> Client::create_uninitialized_buffer(Shape shape, const UploadOptions& options) const {
+Result<Buffer> Client::create_uninitialized_buffer(Shape shape, const UploadOptions& options) const try {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   PJRT_TRY(const detail::Placement placement, detail::place(state_, options.device, options.memory));
   PJRT_TRY(Layout layout, explicit_layout(*state_, shape, options.layout));
@@ -45,8 +45,9 @@ Result<Buffer> Client::create_uninitialized_buffer(Shape shape, const UploadOpti
   PJRT_CHECK(detail::call<fn::PJRT_Client_CreateUninitializedBuffer>(*state_->plugin, args));
   return detail::make_buffer(state_, args.buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
 }
+PJRT_CATCH
 
-Result<Buffer> Client::create_error_buffer(const Error& error, Shape shape, const Memory& memory) const {
+Result<Buffer> Client::create_error_buffer(const Error& error, Shape shape, const Memory& memory) const try {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   Layout layout = Layout::row_major(shape.rank());
@@ -68,8 +69,9 @@ Result<Buffer> Client::create_error_buffer(const Error& error, Shape shape, cons
   PJRT_CHECK(detail::call<fn::PJRT_Client_CreateErrorBuffer>(*state_->plugin, args));
   return detail::make_buffer(state_, args.buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
 }
+PJRT_CATCH
 
-Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memory) const {
+Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memory) const try {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   if (is_packed(shape.type)) {
     return std::unexpected(
@@ -94,8 +96,9 @@ Result<AliasBuffer> Client::create_alias_buffer(Shape shape, const Memory& memor
   AliasFulfillment fulfillment(alias.state(), memory, args.fulfill_alias_buffer_cb);
   return AliasBuffer(std::move(alias), std::move(fulfillment));
 }
+PJRT_CATCH
 
-Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* error) {
+Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* error) try {
   const detail::ClientState& client = *memory_.client_state();
   abi::PJRT_Client_FulfillAliasBuffer_Args args{};
   args.client = client.raw;
@@ -109,8 +112,9 @@ Result<void> AliasFulfillment::tell(detail::BufferState* buffer, const Error* er
   alias_ = {};
   return detail::call<fn::PJRT_Client_FulfillAliasBuffer>(*client.plugin, args);
 }
+PJRT_CATCH
 
-Result<void> AliasFulfillment::fulfill(Buffer&& buffer) {
+Result<void> AliasFulfillment::fulfill(Buffer&& buffer) try {
   if (raw_ == nullptr)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
   PJRT_TRY(detail::BufferState * b, detail::live(buffer));
@@ -141,14 +145,16 @@ Result<void> AliasFulfillment::fulfill(Buffer&& buffer) {
   }
   return detail::consume(*b, "used to fulfil an alias", [&] { return tell(b, nullptr); });
 }
+PJRT_CATCH
 
-Result<void> AliasFulfillment::fail(const Error& error) {
+Result<void> AliasFulfillment::fail(const Error& error) try {
   if (raw_ == nullptr)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the alias has been fulfilled already"));
   const Result<void> told = tell(nullptr, &error);
   if (!told && told.error().code() != error.code()) return told;  // plugins answer with the error they were told
   return {};
 }
+PJRT_CATCH
 
 AliasFulfillment& AliasFulfillment::operator=(AliasFulfillment&& other) noexcept {
   AliasFulfillment taken(std::move(other));  // what this one had goes now
@@ -165,7 +171,7 @@ AliasFulfillment::~AliasFulfillment() {
 }
 
 Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape shape, const UploadOptions& options,
-                                                    std::function<void()> on_delete, std::intptr_t stream) const {
+                                                    std::function<void()> on_delete, std::intptr_t stream) const try {
   struct Deleter {
     std::function<void()> callback;
     ~Deleter() {
@@ -207,5 +213,6 @@ Result<Buffer> Client::create_view_of_device_buffer(void* device_pointer, Shape 
   PJRT_CHECK(made);
   return detail::make_buffer(state_, args.buffer, std::move(shape), placement.record, MemoryLayout(std::move(layout)));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

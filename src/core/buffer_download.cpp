@@ -7,8 +7,8 @@
 #include "core/call.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
-#include "core/layout_probe.hpp"
 #include "core/handle_errors.hpp"
+#include "core/layout_probe.hpp"
 #include "core/pred.hpp"
 #include "core/try.hpp"
 #include "pjrt/buffer.hpp"
@@ -120,15 +120,16 @@ std::unexpected<Error> moved_from() {
 
 }  // namespace
 
-Result<HostBuffer> Buffer::to_host() const {
+Result<HostBuffer> Buffer::to_host() const try {
   if (!state_) return moved_from();
   PJRT_TRY(Plan plan, plan_download(*state_));
   PJRT_TRY(HostBuffer host, HostBuffer::allocate(plan.shape));
   PJRT_CHECK(download(*state_, plan, host.mutable_bytes()));
   return host;
 }
+PJRT_CATCH
 
-Future<HostBuffer> Buffer::to_host_async() const {
+Future<HostBuffer> Buffer::to_host_async() const try {
   const auto start = [&]() -> Result<Future<HostBuffer>> {
     if (!state_) return moved_from();
     PJRT_TRY(const Plan plan, plan_download(*state_));
@@ -153,8 +154,9 @@ Future<HostBuffer> Buffer::to_host_async() const {
   if (!future) return Future<HostBuffer>(std::move(future).error());
   return *std::move(future);
 }
+PJRT_CATCH_FUTURE(HostBuffer)
 
-Result<void> Buffer::copy_to_host(std::span<std::byte> out, ElementType type) const {
+Result<void> Buffer::copy_to_host(std::span<std::byte> out, ElementType type) const try {
   if (!state_) return moved_from();
   if (type != this->type()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the buffer holds " + std::string(name(this->type())) +
@@ -170,6 +172,7 @@ Result<void> Buffer::copy_to_host(std::span<std::byte> out, ElementType type) co
   std::byte nothing{};  // a null destination would ask for the size
   return download(*state_, plan, out.empty() ? std::span(&nothing, 0) : out);
 }
+PJRT_CATCH
 
 namespace {
 
@@ -187,7 +190,7 @@ constexpr Version kRawCopiesWait{0, 106};
 
 }  // namespace
 
-Event Buffer::copy_raw_to_host(std::span<std::byte> out, std::int64_t offset) const {
+Event Buffer::copy_raw_to_host(std::span<std::byte> out, std::int64_t offset) const try {
   if (!state_) return Event::ready(moved_from());
   if (state_->plugin().version >= kRawCopiesWait) return start_raw_copy(*state_, out, offset);
   const Event contents = ready();
@@ -196,6 +199,7 @@ Event Buffer::copy_raw_to_host(std::span<std::byte> out, std::int64_t offset) co
     return start_raw_copy(*state, out, offset);
   });
 }
+PJRT_CATCH_EVENT
 
 struct RawCopy::Pending {
   detail::Ref<detail::BufferState> buffer;
@@ -235,9 +239,10 @@ void RawCopy::tell(void* out, const Error* error) noexcept {
   pending->callback(&args);
 }
 
-Result<void> RawCopy::provide(std::span<std::byte> out) {
+Result<void> RawCopy::provide(std::span<std::byte> out) try {
   if (pending_ == nullptr)
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
   if (static_cast<std::int64_t>(out.size()) != pending_->size) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the raw copy is of " + std::to_string(pending_->size) +
                                                                  " bytes, the destination has " +
@@ -246,15 +251,18 @@ Result<void> RawCopy::provide(std::span<std::byte> out) {
   tell(out.data(), nullptr);
   return {};
 }
+PJRT_CATCH
 
-Result<void> RawCopy::fail(const Error& error) {
+Result<void> RawCopy::fail(const Error& error) try {
   if (pending_ == nullptr)
-    return std::unexpected(Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
+    return std::unexpected(
+        Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
   tell(nullptr, &error);
   return {};
 }
+PJRT_CATCH
 
-Result<RawCopy> Buffer::copy_raw_to_host_future(std::int64_t size, std::int64_t offset) const {
+Result<RawCopy> Buffer::copy_raw_to_host_future(std::int64_t size, std::int64_t offset) const try {
   PJRT_TRY(detail::BufferState * b, detail::live(*this));
   if (size < 0)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a raw copy of " + std::to_string(size) + " bytes"));
@@ -267,5 +275,6 @@ Result<RawCopy> Buffer::copy_raw_to_host_future(std::int64_t size, std::int64_t 
   pending->callback = args.future_ready_callback;
   return RawCopy(detail::make_event(b->plugin(), b->client, args.event), std::move(pending));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -13,7 +13,7 @@ namespace pjrt {
 
 namespace fn = abi::fn;
 
-Result<ExternalReference> Buffer::external_reference() const {
+Result<ExternalReference> Buffer::external_reference() const try {
   PJRT_TRY(detail::BufferState * b, detail::live(*this));
   if (b->promised) PJRT_CHECK(ready().await());
   const std::lock_guard lock(b->references_mutex);
@@ -24,14 +24,16 @@ Result<ExternalReference> Buffer::external_reference() const {
   ++b->external_references;
   return ExternalReference(state_);
 }
+PJRT_CATCH
 
-Result<void*> ExternalReference::device_pointer() const {
+Result<void*> ExternalReference::device_pointer() const try {
   if (!state_) return std::unexpected(detail::moved_from("external reference"));
   const std::lock_guard lock(state_->references_mutex);
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Buffer_OpaqueDeviceMemoryDataPointer>(state_->plugin(), {.buffer = state_->raw}));
   return args.device_memory_ptr;
 }
+PJRT_CATCH
 
 void ExternalReference::drop() noexcept {
   if (!state_) return;
@@ -113,14 +115,15 @@ void ControlDependency::tell(const Result<void>& outcome) noexcept {
   pending->callback(&args);
 }
 
-Result<void> ControlDependency::resolve(Result<void> outcome) {
+Result<void> ControlDependency::resolve(Result<void> outcome) try {
   if (pending_ == nullptr)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the control dependency has been resolved already"));
   tell(outcome);
   return {};
 }
+PJRT_CATCH
 
-Result<DonatedBuffer> Buffer::donate_with_control_dependency() && {
+Result<DonatedBuffer> Buffer::donate_with_control_dependency() && try {
   PJRT_TRY(detail::BufferState * b, detail::live(*this));
   PJRT_TRY(const std::optional<MemoryLayout> special, detail::layout_of(*b));
   auto pending = std::make_unique<ControlDependency::Pending>();
@@ -138,5 +141,6 @@ Result<DonatedBuffer> Buffer::donate_with_control_dependency() && {
   donated.state()->read_only_memory = b->read_only_memory;
   return DonatedBuffer(std::move(donated), ControlDependency(std::move(pending)));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

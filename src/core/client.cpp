@@ -16,11 +16,10 @@ namespace pjrt {
 
 namespace fn = abi::fn;
 
-Result<NamedValue> parse_client_option(std::string_view text) {
-  return detail::parse_option(text);
-}
+Result<NamedValue> parse_client_option(std::string_view text) try { return detail::parse_option(text); }
+PJRT_CATCH
 
-Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options) {
+Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options) try {
   PJRT_TRY(const NamedValues checked, detail::check_client_options(options.options));
   const detail::NamedValuesC c_options(checked);
   abi::PJRT_Client_Create_Args args{};
@@ -43,6 +42,7 @@ Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options
   PJRT_CHECK(detail::refuse_ignored_options(*state, checked));
   return Client(std::move(state));
 }
+PJRT_CATCH
 
 Plugin Client::plugin() const noexcept {
   return Plugin(state_->plugin);
@@ -70,27 +70,30 @@ Memories Client::memories() const noexcept {
   return {state_, state_->memories};
 }
 
-Result<Device> Client::lookup_device(GlobalDeviceId id) const {
+Result<Device> Client::lookup_device(GlobalDeviceId id) const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Client_LookupDevice>(*state_->plugin, {.client = state_->raw, .id = id}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*state_, args.device));
   return Device(state_, record);
 }
+PJRT_CATCH
 
-Result<Device> Client::lookup_addressable_device(LocalHardwareId id) const {
+Result<Device> Client::lookup_addressable_device(LocalHardwareId id) const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Client_LookupAddressableDevice>(
                                 *state_->plugin, {.client = state_->raw, .local_hardware_id = id}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*state_, args.addressable_device));
   return Device(state_, record);
 }
+PJRT_CATCH
 
-Result<Topology> Client::topology() const {
+Result<Topology> Client::topology() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Client_TopologyDescription>(*state_->plugin, {.client = state_->raw}));
   return detail::borrow_topology(state_, args.topology);
 }
+PJRT_CATCH
 
-Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int num_partitions) const {
+Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int num_partitions) const try {
   if (num_replicas < 1 || num_partitions < 1) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "a device assignment has at least one replica and one partition"));
@@ -108,8 +111,9 @@ Result<DeviceAssignment> Client::default_device_assignment(int num_replicas, int
                                                                               .default_assignment = ids.data()}));
   return DeviceAssignment::create(num_replicas, num_partitions, {ids.begin(), ids.end()});
 }
+PJRT_CATCH
 
-Result<void> Client::update_global_process_info(std::span<const ProcessInfo> processes) const {
+Result<void> Client::update_global_process_info(std::span<const ProcessInfo> processes) const try {
   std::vector<abi::PJRT_ProcessInfo> infos;
   for (const ProcessInfo& p : processes) {
     if (p.state < ProcessInfo::State::Unspecified || p.state > ProcessInfo::State::Error) {  // plugins abort
@@ -132,12 +136,14 @@ Result<void> Client::update_global_process_info(std::span<const ProcessInfo> pro
   args.num_process_infos = infos.size();
   return detail::call<fn::PJRT_Client_UpdateGlobalProcessInfo>(*state_->plugin, args);
 }
+PJRT_CATCH
 
-Result<DmaMapping> Client::dma_map(std::span<std::byte> memory) const {
+Result<DmaMapping> Client::dma_map(std::span<std::byte> memory) const try {
   PJRT_CHECK(detail::call<fn::PJRT_Client_DmaMap>(
       *state_->plugin, {.client = state_->raw, .data = memory.data(), .size = memory.size()}));
   return DmaMapping(state_, memory);
 }
+PJRT_CATCH
 
 DmaMapping::~DmaMapping() {
   if (memory_.data() == nullptr) return;

@@ -13,8 +13,8 @@
 #include "core/client_state.hpp"
 #include "core/convert.hpp"
 #include "core/executable_state.hpp"
-#include "core/topology_state.hpp"
 #include "core/handle_errors.hpp"
+#include "core/topology_state.hpp"
 #include "core/try.hpp"
 #include "mlir/bytecode.hpp"
 #include "mlir/facts.hpp"
@@ -161,7 +161,7 @@ Result<void> refuse_optimized(const Program& program, const CompileOptions& opti
 
 }  // namespace
 
-Result<LoadedExecutable> Client::compile(const Program& program, const CompileOptions& options) const {
+Result<LoadedExecutable> Client::compile(const Program& program, const CompileOptions& options) const try {
   PJRT_TRY(const std::string bytes, checked(program, options));
   PJRT_CHECK(refuse_too_many_devices(*state_, options));
   if (state_->is_cpu) PJRT_CHECK(refuse_optimized(program, options));
@@ -173,10 +173,10 @@ Result<LoadedExecutable> Client::compile(const Program& program, const CompileOp
   if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin(), program));
   return detail::make_loaded_executable(state_, args->executable, &options);
 }
+PJRT_CATCH
 
-Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const {
-  if (!executable.state())
-    return std::unexpected(detail::moved_from("executable"));
+Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const try {
+  if (!executable.state()) return std::unexpected(detail::moved_from("executable"));
   if (!(executable.plugin() == plugin())) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() +
@@ -195,13 +195,15 @@ Result<LoadedExecutable> Client::load(const Executable& executable, const Compil
                                                                 .compile_options_size = bytes.size()}));
   return detail::make_loaded_executable(state_, args.loaded_executable, &options);
 }
+PJRT_CATCH
 
-Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized) const {
+Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized) const try {
   return deserialize(serialized, {});
 }
+PJRT_CATCH
 
 Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& serialized,
-                                             const DeserializeOptions& options) const {
+                                             const DeserializeOptions& options) const try {
   const SerializedExecutable::Origin& theirs = serialized.origin();
   const SerializedExecutable::Origin& ours = detail::origin_of(*state_->plugin);
   if (theirs != ours) {
@@ -217,9 +219,10 @@ Result<LoadedExecutable> Client::deserialize(const SerializedExecutable& seriali
   }
   return deserialize_raw(serialized.payload(), options);
 }
+PJRT_CATCH
 
 Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> serialized,
-                                                 const DeserializeOptions& options) const {
+                                                 const DeserializeOptions& options) const try {
   abi::PJRT_LoadOptions load{};
   load.struct_size = abi::struct_size<abi::PJRT_LoadOptions>;
   load.computation_origin = options.computation_origin.data();
@@ -244,9 +247,10 @@ Result<LoadedExecutable> Client::deserialize_raw(std::span<const std::byte> seri
   return detail::make_loaded_executable(state_, args.loaded_executable,
                                         options.compile_options ? &*options.compile_options : nullptr);
 }
+PJRT_CATCH
 
 Result<Executable> compile(const Topology& topology, const Program& program, const CompileOptions& options,
-                           const Client* client) {
+                           const Client* client) try {
   const Plugin plugin = topology.plugin();
   if (client != nullptr && !(client->plugin() == plugin)) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the client is of plugin " +
@@ -263,5 +267,6 @@ Result<Executable> compile(const Topology& topology, const Program& program, con
   if (!args) return std::unexpected(with_versions(std::move(args).error(), plugin, program));
   return detail::make_executable(plugin.state(), args->executable);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -260,7 +260,7 @@ std::string CompileOptions::serialize() const {
   return bytes;
 }
 
-Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
+Result<CompileOptions> CompileOptions::parse(std::string_view bytes) try {
   CompileOptions o;
   std::int64_t replicas = 0;
   std::int64_t partitions = 0;
@@ -377,5 +377,6 @@ Result<CompileOptions> CompileOptions::parse(std::string_view bytes) {
   }
   return o;
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -12,22 +12,25 @@ CopyToDeviceStream::~CopyToDeviceStream() {
   if (raw_ != nullptr) detail::call_quietly<fn::PJRT_CopyToDeviceStream_Destroy>(*plugin_, {.stream = raw_});
 }
 
-Result<std::int64_t> CopyToDeviceStream::total_bytes() const {
+Result<std::int64_t> CopyToDeviceStream::total_bytes() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_CopyToDeviceStream_TotalBytes>(*plugin_, {.stream = raw_}));
   return args.total_bytes;
 }
+PJRT_CATCH
 
-Result<std::int64_t> CopyToDeviceStream::granule_size() const {
+Result<std::int64_t> CopyToDeviceStream::granule_size() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_CopyToDeviceStream_GranuleSize>(*plugin_, {.stream = raw_}));
   return args.granule_size_in_bytes;
 }
+PJRT_CATCH
 
-Result<std::int64_t> CopyToDeviceStream::current_bytes() const {
+Result<std::int64_t> CopyToDeviceStream::current_bytes() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_CopyToDeviceStream_CurrentBytes>(*plugin_, {.stream = raw_}));
   return args.current_bytes;
 }
+PJRT_CATCH
 
-Event CopyToDeviceStream::add_chunk(Chunk chunk) {
+Event CopyToDeviceStream::add_chunk(Chunk chunk) try {
   const auto check = [&]() -> Result<void> {
     PJRT_TRY(const std::int64_t granule, granule_size());
     PJRT_TRY(const std::int64_t total, total_bytes());
@@ -61,5 +64,6 @@ Event CopyToDeviceStream::add_chunk(Chunk chunk) {
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
   return detail::make_event(*plugin_, {}, args->transfer_complete);
 }
+PJRT_CATCH_EVENT
 
 }  // namespace pjrt

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "core/try.hpp"
 #include "pjrt/compile_options.hpp"
 #include "proto/debug_options.hpp"
 #include "proto/fields.hpp"
@@ -83,7 +84,7 @@ bool write(protozero::pbf_writer& w, const proto::OptionField& f, const FlagValu
 
 }  // namespace
 
-Result<void> DebugOptions::set(std::string_view name, FlagValue value) {
+Result<void> DebugOptions::set(std::string_view name, FlagValue value) try {
   const auto* field = std::ranges::find(proto::kDebugOptions, name, &proto::OptionField::name);
   if (field == std::end(proto::kDebugOptions)) {
     return std::unexpected(Error(ErrorCode::NotFound, "XLA's DebugOptions have no field '" + std::string(name) + "'")
@@ -96,6 +97,7 @@ Result<void> DebugOptions::set(std::string_view name, FlagValue value) {
   }
   return {};
 }
+PJRT_CATCH
 
 void DebugOptions::set_backend_extra_option(std::string_view key, std::string_view value) {
   namespace entry = proto::DebugOptions_XlaBackendExtraOptionsEntry;

@@ -49,15 +49,16 @@ Memories Device::memories() const noexcept {
   return {client_, record_->memories};
 }
 
-Result<Memory> Device::default_memory() const {
+Result<Memory> Device::default_memory() const try {
   if (record_->default_memory == nullptr) {
     return std::unexpected(Error(ErrorCode::NotFound, "device " + to_string() + " has no default memory" +
                                                           (record_->addressable ? "" : " in this process")));
   }
   return Memory(client_, record_->default_memory);
 }
+PJRT_CATCH
 
-Result<Memory> Device::memory(std::string_view kind) const {
+Result<Memory> Device::memory(std::string_view kind) const try {
   std::string kinds;
   for (const detail::MemoryRecord* m : record_->memories) {
     if (m->kind == kind) return Memory(client_, m);
@@ -67,8 +68,9 @@ Result<Memory> Device::memory(std::string_view kind) const {
                                                         std::string(kind) + "'; it has " +
                                                         (kinds.empty() ? "none" : kinds)));
 }
+PJRT_CATCH
 
-Result<MemoryStats> Device::memory_stats() const {
+Result<MemoryStats> Device::memory_stats() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Device_MemoryStats>(*client_->plugin, {.device = record_->raw}));
   const auto if_set = [](std::int64_t value, bool set) { return set ? std::optional(value) : std::nullopt; };
   MemoryStats s;
@@ -86,22 +88,25 @@ Result<MemoryStats> Device::memory_stats() const {
   s.peak_allocated_bytes = if_set(args.peak_allocated_bytes, args.peak_allocated_bytes_is_set);
   return s;
 }
+PJRT_CATCH
 
-Result<void> Device::clear_memory_stats() const {
+Result<void> Device::clear_memory_stats() const try {
   abi::PJRT_Device_ClearMemoryStats_Args args{};
   args.device = record_->raw;
   return detail::call<fn::PJRT_Device_ClearMemoryStats>(*client_->plugin, args);
 }
+PJRT_CATCH
 
-Result<NamedValues> Device::attributes() const {
+Result<NamedValues> Device::attributes() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Device_GetAttributes>(*client_->plugin, {.device = record_->raw}));
   Result<NamedValues> values = detail::from_c(args.attributes, args.num_attributes);
   if (args.attributes_deleter != nullptr && args.device_attributes != nullptr)
     args.attributes_deleter(args.device_attributes);
   return values;
 }
+PJRT_CATCH
 
-Result<bool> Device::poison_execution(std::int32_t launch_id, const Error& error) const {
+Result<bool> Device::poison_execution(std::int32_t launch_id, const Error& error) const try {
   const detail::PayloadsC payloads(error);
   const std::string message(error.message());
   abi::PJRT_Device_PoisonExecution_Args args{};
@@ -115,14 +120,16 @@ Result<bool> Device::poison_execution(std::int32_t launch_id, const Error& error
   PJRT_CHECK(detail::call<fn::PJRT_Device_PoisonExecution>(*client_->plugin, args));
   return args.poisoned;
 }
+PJRT_CATCH
 
-Result<AsyncTrackingEvent> Device::create_async_tracking_event(std::string_view description) const {
+Result<AsyncTrackingEvent> Device::create_async_tracking_event(std::string_view description) const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Device_CreateAsyncTrackingEvent>(
                *client_->plugin,
                {.device = record_->raw, .description = description.data(), .description_size = description.size()}));
   return AsyncTrackingEvent(client_, args.event);
 }
+PJRT_CATCH
 
 int DeviceDescription::id() const noexcept {
   return record_->id;
@@ -143,11 +150,12 @@ abi::PJRT_DeviceDescription* DeviceDescription::raw() const noexcept {
   return record_->raw;
 }
 
-Result<NamedValues> DeviceDescription::attributes() const {
+Result<NamedValues> DeviceDescription::attributes() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_DeviceDescription_Attributes>(*plugin_, {.device_description = record_->raw}));
   return detail::from_c(args.attributes, args.num_attributes);
 }
+PJRT_CATCH
 
 Memory Memory::none() noexcept {
   return {detail::no_client(), &detail::no_memory()};

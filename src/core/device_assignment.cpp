@@ -12,7 +12,7 @@ namespace fields = proto::DeviceAssignmentProto;
 namespace column = proto::DeviceAssignmentProto_ComputationDevice;
 
 Result<DeviceAssignment> DeviceAssignment::create(int num_replicas, int num_partitions,
-                                                  std::vector<std::int64_t> device_ids) {
+                                                  std::vector<std::int64_t> device_ids) try {
   const auto bad = [](std::string what) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "device assignment: " + std::move(what)));
   };
@@ -36,6 +36,7 @@ Result<DeviceAssignment> DeviceAssignment::create(int num_replicas, int num_part
   a.ids_ = std::move(device_ids);
   return a;
 }
+PJRT_CATCH
 
 DeviceAssignment DeviceAssignment::single(std::int64_t device_id) {
   DeviceAssignment a;
@@ -43,7 +44,7 @@ DeviceAssignment DeviceAssignment::single(std::int64_t device_id) {
   return a;
 }
 
-Result<std::int64_t> DeviceAssignment::device(LogicalId id) const {
+Result<std::int64_t> DeviceAssignment::device(LogicalId id) const try {
   if (id.replica < 0 || id.replica >= replicas_ || id.partition < 0 || id.partition >= partitions_) {
     return std::unexpected(Error(
         ErrorCode::OutOfRange, "replica " + std::to_string(id.replica) + ", partition " + std::to_string(id.partition) +
@@ -52,6 +53,7 @@ Result<std::int64_t> DeviceAssignment::device(LogicalId id) const {
   return ids_[static_cast<std::size_t>(id.replica) * static_cast<std::size_t>(partitions_) +
               static_cast<std::size_t>(id.partition)];
 }
+PJRT_CATCH
 
 std::optional<LogicalId> DeviceAssignment::lookup(std::int64_t device_id) const {
   const auto it = std::ranges::find(ids_, device_id);
@@ -81,7 +83,7 @@ std::string DeviceAssignment::serialize() const {
   return bytes;
 }
 
-Result<DeviceAssignment> DeviceAssignment::parse(std::string_view bytes) {
+Result<DeviceAssignment> DeviceAssignment::parse(std::string_view bytes) try {
   struct Read {
     int replicas = 0;
     int partitions = 0;
@@ -129,5 +131,6 @@ Result<DeviceAssignment> DeviceAssignment::parse(std::string_view bytes) {
   }
   return create(read.replicas, read.partitions, std::move(ids));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

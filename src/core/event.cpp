@@ -103,11 +103,12 @@ CallbackExceptionHandler on_callback_exception(CallbackExceptionHandler handler)
   return detail::exception_handler.exchange(handler != nullptr ? handler : detail::write_line);
 }
 
-Event Event::ready(Result<void> outcome) {
+Event Event::ready(Result<void> outcome) try {
   auto* state = new detail::EventState;
   state->outcome = std::move(outcome);
   return Event(detail::Ref<detail::EventState>::adopt(state));
 }
+PJRT_CATCH_EVENT
 
 namespace detail {
 namespace {
@@ -147,7 +148,7 @@ void when_ready(const Event& event, F callback) {
 }  // namespace
 }  // namespace detail
 
-Event Event::all(std::vector<Event> events) {
+Event Event::all(std::vector<Event> events) try {
   auto join = std::make_shared<detail::Join>();
   std::vector<std::size_t> pending;
   for (std::size_t i = 0; i < events.size(); ++i) {
@@ -171,6 +172,7 @@ Event Event::all(std::vector<Event> events) {
   join->part_is_ready();
   return detail::own_event(std::move(completion));
 }
+PJRT_CATCH_EVENT
 
 Event detail::after(const Event& first, std::function<Event()> start) {
   auto completion = std::make_shared<Completion>();
@@ -181,13 +183,14 @@ Event detail::after(const Event& first, std::function<Event()> start) {
   return own_event(completion);
 }
 
-Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) {
+Result<std::pair<Event, EventSetter>> Event::create(const Plugin& plugin) try {
   auto args = detail::call<abi::fn::PJRT_Event_Create>(plugin.state(), {});
   if (!args) return std::unexpected(std::move(args).error());
   Event event = detail::make_event(plugin.state(), {}, args->event);
   EventSetter setter(event.state());
   return std::pair(std::move(event), std::move(setter));
 }
+PJRT_CATCH
 
 abi::PJRT_Event* Event::raw() const noexcept {
   return state_ ? state_->raw : nullptr;
@@ -197,7 +200,7 @@ bool Event::is_ready() const noexcept {
   return !state_ || state_->is_ready();
 }
 
-Result<void> Event::await() const {
+Result<void> Event::await() const try {
   if (!state_) return std::unexpected(detail::moved_from("event"));
   if (raw() == nullptr) return state_->completion ? state_->completion->await() : state_->outcome;
   abi::PJRT_Event_Await_Args args{};
@@ -206,8 +209,9 @@ Result<void> Event::await() const {
   if (outcome) state_->seen_ready.store(true, std::memory_order_relaxed);
   return outcome;
 }
+PJRT_CATCH
 
-Result<void> Event::outcome() const {
+Result<void> Event::outcome() const try {
   if (!state_) return std::unexpected(detail::moved_from("event"));
   if (!is_ready())
     return std::unexpected(
@@ -217,6 +221,7 @@ Result<void> Event::outcome() const {
   args.event = state_->raw;
   return detail::call<abi::fn::PJRT_Event_Error>(*state_->plugin, args);
 }
+PJRT_CATCH
 
 std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) const {
   if (is_ready()) return await();
@@ -282,7 +287,7 @@ void on_our_event(void* user_arg, Result<void> outcome) noexcept {
 
 }  // namespace
 
-Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, void* user, RunOn where) const {
+Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, void* user, RunOn where) const try {
   if (!state_ || (state_->raw == nullptr && state_->completion == nullptr)) {
     callback(user, state_ ? state_->outcome : std::unexpected(detail::moved_from("event")));
     return {};
@@ -306,8 +311,9 @@ Result<void> Event::on_ready(void (*callback)(void*, Result<void>) noexcept, voi
     r->call();
   return {};
 }
+PJRT_CATCH
 
-Result<void> EventSetter::set(Result<void> outcome) {
+Result<void> EventSetter::set(Result<void> outcome) try {
   if (!state_ || state_->set.exchange(true)) {
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the event has been set already"));
   }
@@ -320,6 +326,7 @@ Result<void> EventSetter::set(Result<void> outcome) {
   }
   return detail::call<abi::fn::PJRT_Event_Set>(*state_->plugin, args);
 }
+PJRT_CATCH
 
 void EventSetter::abandon() noexcept {
   if (state_ && !state_->set.load())

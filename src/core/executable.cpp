@@ -102,31 +102,36 @@ abi::PJRT_Executable* Executable::raw() const noexcept {
   return state_ ? state_->raw : nullptr;
 }
 
-Result<std::string> Executable::name() const {
+Result<std::string> Executable::name() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_Name>(*state_->plugin, {.executable = state_->raw}));
   return std::string(detail::text(args.executable_name, args.executable_name_size));
 }
+PJRT_CATCH
 
-Result<int> Executable::num_replicas() const {
+Result<int> Executable::num_replicas() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_NumReplicas>(*state_->plugin, {.executable = state_->raw}));
   return static_cast<int>(args.num_replicas);
 }
+PJRT_CATCH
 
-Result<int> Executable::num_partitions() const {
+Result<int> Executable::num_partitions() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_NumPartitions>(*state_->plugin, {.executable = state_->raw}));
   return static_cast<int>(args.num_partitions);
 }
+PJRT_CATCH
 
-Result<std::size_t> Executable::num_outputs() const {
+Result<std::size_t> Executable::num_outputs() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_NumOutputs>(*state_->plugin, {.executable = state_->raw}));
   return args.num_outputs;
 }
+PJRT_CATCH
 
-Result<std::vector<Shape>> Executable::output_shapes() const {
+Result<std::vector<Shape>> Executable::output_shapes() const try {
   return detail::read_output_shapes(*state_->plugin, state_->raw);
 }
+PJRT_CATCH
 
 namespace {
 
@@ -141,38 +146,43 @@ Result<std::vector<std::string>> strings(const char* const* texts, const std::si
 
 }  // namespace
 
-Result<std::vector<std::string>> Executable::output_memory_kinds() const {
+Result<std::vector<std::string>> Executable::output_memory_kinds() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_OutputMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
   return strings<fn::PJRT_Executable_OutputMemoryKinds>(args.memory_kinds, args.memory_kind_sizes, args.num_outputs);
 }
+PJRT_CATCH
 
-Result<std::vector<std::string>> Executable::parameter_memory_kinds() const {
+Result<std::vector<std::string>> Executable::parameter_memory_kinds() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_ParameterMemoryKinds>(*state_->plugin, {.executable = state_->raw}));
   return strings<fn::PJRT_Executable_ParameterMemoryKinds>(args.memory_kinds, args.memory_kind_sizes,
                                                            args.num_parameters);
 }
+PJRT_CATCH
 
-Result<std::int64_t> Executable::size_of_generated_code() const {
+Result<std::int64_t> Executable::size_of_generated_code() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_SizeOfGeneratedCodeInBytes>(*state_->plugin, {.executable = state_->raw}));
   return args.size_in_bytes;
 }
+PJRT_CATCH
 
-Result<std::string> Executable::fingerprint() const {
+Result<std::string> Executable::fingerprint() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_Fingerprint>(*state_->plugin, {.executable = state_->raw}));
   return std::string(detail::text(args.executable_fingerprint, args.executable_fingerprint_size));
 }
+PJRT_CATCH
 
-Result<NamedValues> Executable::cost_analysis() const {
+Result<NamedValues> Executable::cost_analysis() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_GetCostAnalysis>(*state_->plugin, {.executable = state_->raw}));
   return detail::from_c(args.properties, args.num_properties);
 }
+PJRT_CATCH
 
-Result<CompiledMemoryStats> Executable::memory_stats() const {
+Result<CompiledMemoryStats> Executable::memory_stats() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_GetCompiledMemoryStats>(*state_->plugin, {.executable = state_->raw}));
   CompiledMemoryStats s;
@@ -196,32 +206,38 @@ Result<CompiledMemoryStats> Executable::memory_stats() const {
   s.peak_unpadded_heap = since(104, args.peak_unpadded_heap_bytes);
   return s;
 }
+PJRT_CATCH
 
-Result<SerializedCompileOptions> Executable::serialized_compile_options() const {
+Result<SerializedCompileOptions> Executable::serialized_compile_options() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_Executable_GetCompileOptions>(*state_->plugin, {.executable = state_->raw}));
-  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_compile_options,
-                           args.serialized_compile_options_deleter);
+  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size,
+                           args.serialized_compile_options, args.serialized_compile_options_deleter);
 }
+PJRT_CATCH
 
-Result<CompileOptions> Executable::compile_options() const {
+Result<CompileOptions> Executable::compile_options() const try {
   PJRT_TRY(const SerializedCompileOptions bytes, serialized_compile_options());
   return CompileOptions::parse(bytes.text());
 }
+PJRT_CATCH
 
-Result<Program> Executable::optimized_program() const {
+Result<Program> Executable::optimized_program() const try {
   return detail::read_optimized_program(*state_->plugin, state_->raw);
 }
+PJRT_CATCH
 
-Result<SerializedExecutable> Executable::serialize() const {
+Result<SerializedExecutable> Executable::serialize() const try {
   PJRT_TRY(const detail::OwnedBytes payload, serialize_raw());
   return SerializedExecutable(detail::origin_of(*state_->plugin), payload.bytes());
 }
+PJRT_CATCH
 
-Result<detail::OwnedBytes> Executable::serialize_raw() const {
+Result<detail::OwnedBytes> Executable::serialize_raw() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_Executable_Serialize>(*state_->plugin, {.executable = state_->raw}));
-  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_executable,
-                           args.serialized_executable_deleter);
+  return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size,
+                           args.serialized_executable, args.serialized_executable_deleter);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

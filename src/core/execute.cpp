@@ -11,8 +11,8 @@
 #include "core/executable_state.hpp"
 #include "core/execute.hpp"
 #include "core/execute_callbacks.hpp"
-#include "core/scratch.hpp"
 #include "core/handle_errors.hpp"
+#include "core/scratch.hpp"
 #include "core/try.hpp"
 #include "pjrt/loaded_executable.hpp"
 
@@ -291,7 +291,8 @@ std::vector<Argument> as_arguments(std::span<const Buffer> buffers) {
 
 }  // namespace
 
-Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, const ExecuteOptions& options) const {
+Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, const ExecuteOptions& options) const
+    try {
   if (!state_) return std::unexpected(detail::moved_from("executable"));
   PJRT_TRY(const detail::DeviceRecord* device, detail::one_device(*state_, options));
   const std::span<const Argument> lists[] = {arguments};
@@ -300,13 +301,15 @@ Result<Outputs> LoadedExecutable::execute(std::span<const Argument> arguments, c
   PJRT_CHECK(detail::launch(*state_, lists, options, devices, std::span(&outputs, 1)));
   return outputs;
 }
+PJRT_CATCH
 
-Result<Outputs> LoadedExecutable::execute(std::span<const Buffer> arguments, const ExecuteOptions& options) const {
+Result<Outputs> LoadedExecutable::execute(std::span<const Buffer> arguments, const ExecuteOptions& options) const try {
   return execute(std::span<const Argument>(as_arguments(arguments)), options);
 }
+PJRT_CATCH
 
 Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Argument>> arguments,
-                                                       const ExecuteOptions& options) const {
+                                                       const ExecuteOptions& options) const try {
   if (!state_) return std::unexpected(detail::moved_from("executable"));
   if (options.device)
     return detail::refuse(ErrorCode::InvalidArgument, *state_, "one device is named for arguments of several");
@@ -323,14 +326,16 @@ Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vect
   PJRT_CHECK(detail::launch(*state_, lists, options, state_->devices, outputs));
   return outputs;
 }
+PJRT_CATCH
 
 Result<std::vector<Outputs>> LoadedExecutable::execute(std::span<const std::vector<Buffer>> arguments,
-                                                       const ExecuteOptions& options) const {
+                                                       const ExecuteOptions& options) const try {
   std::vector<std::vector<Argument>> lists;
   lists.reserve(arguments.size());
   for (const std::vector<Buffer>& list : arguments) lists.push_back(as_arguments(list));
   return execute(std::span<const std::vector<Argument>>(lists), options);
 }
+PJRT_CATCH
 
 Buffer& Outputs::none() noexcept {
   thread_local Buffer nothing{detail::Ref<detail::BufferState>()};
@@ -343,10 +348,11 @@ Error Outputs::wrong_number(std::size_t wanted) const {
                "the execution gave " + std::to_string(buffers_.size()) + " outputs, not " + std::to_string(wanted));
 }
 
-Result<void> Outputs::await() const {
+Result<void> Outputs::await() const try {
   // Outputs first: a poisoned run has failed outputs, and a device that goes on waiting for its inputs.
   for (const Buffer& b : buffers_) PJRT_CHECK(b.ready().await());
   return completion_ ? completion_->await() : Result<void>();
 }
+PJRT_CATCH
 
 }  // namespace pjrt

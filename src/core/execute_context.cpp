@@ -20,13 +20,14 @@ struct ExecuteContext::State {
 
 ExecuteContext::ExecuteContext(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 
-Result<ExecuteContext> ExecuteContext::create(const Plugin& plugin) {
+Result<ExecuteContext> ExecuteContext::create(const Plugin& plugin) try {
   PJRT_TRY(const auto args, detail::call<abi::fn::PJRT_ExecuteContext_Create>(plugin.state(), {}));
   auto state = std::make_shared<State>();
   state->plugin = &plugin.state();
   state->raw = args.context;
   return ExecuteContext(std::move(state));
 }
+PJRT_CATCH
 
 Plugin ExecuteContext::plugin() const noexcept {
   return Plugin(state_->plugin);

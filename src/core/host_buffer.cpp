@@ -75,7 +75,7 @@ HostView::HostView(const void* data, Shape shape) : shape_(std::move(shape)) {
   count_ = *pjrt::element_count(shape_.dims);
 }
 
-Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byte_strides) {
+Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byte_strides) try {
   if (byte_strides.size() != shape.rank()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, std::to_string(byte_strides.size()) +
                                                                  " strides for an array of shape " + to_string(shape)));
@@ -86,8 +86,9 @@ Result<HostView> HostView::strided(const void* data, Shape shape, Dimensions byt
   view.strides_ = std::move(byte_strides);
   return view;
 }
+PJRT_CATCH
 
-Result<HostView> HostView::checked(const void* data, std::size_t count, ElementType type, Dimensions dims) {
+Result<HostView> HostView::checked(const void* data, std::size_t count, ElementType type, Dimensions dims) try {
   const std::optional<std::int64_t> wanted = pjrt::element_count(dims);
   if (!wanted || static_cast<std::uint64_t>(*wanted) != count) {
     return std::unexpected(
@@ -98,6 +99,7 @@ Result<HostView> HostView::checked(const void* data, std::size_t count, ElementT
   PJRT_CHECK(check_array(shape));
   return HostView(data, std::move(shape));
 }
+PJRT_CATCH
 
 std::span<const std::byte> HostView::bytes() const noexcept {
   if (!dense_ || data_ == nullptr) return {};
@@ -125,7 +127,7 @@ void HostView::copy_to(std::byte* out) const {
   }
 }
 
-Result<HostBuffer> HostBuffer::allocate(Shape shape) {
+Result<HostBuffer> HostBuffer::allocate(Shape shape) try {
   PJRT_CHECK(check_array(shape));
   const std::size_t size = (static_cast<std::size_t>(*host_byte_size(shape)) + kAlignment) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, size);
@@ -136,14 +138,16 @@ Result<HostBuffer> HostBuffer::allocate(Shape shape) {
   std::shared_ptr<const void> owner(memory, [](void* p) { std::free(p); });
   return HostBuffer(HostView(memory, std::move(shape)), std::move(owner), true);
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::zeros(Shape shape) {
+Result<HostBuffer> HostBuffer::zeros(Shape shape) try {
   Result<HostBuffer> buffer = allocate(std::move(shape));
   if (buffer) std::memset(buffer->mutable_bytes().data(), 0, buffer->bytes().size());
   return buffer;
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::copy_of(const HostView& view) {
+Result<HostBuffer> HostBuffer::copy_of(const HostView& view) try {
   PJRT_TRY(HostBuffer buffer, allocate(view.shape()));
   if (view.data() == nullptr && view.element_count() > 0) {
     return std::unexpected(
@@ -153,6 +157,7 @@ Result<HostBuffer> HostBuffer::copy_of(const HostView& view) {
   if (view.type() == ElementType::Pred) detail::normalize_preds(buffer.mutable_bytes());
   return buffer;
 }
+PJRT_CATCH
 
 HostBuffer HostBuffer::borrow(HostView view, std::shared_ptr<const void> owner) {
   return {std::move(view), std::move(owner), false};
@@ -164,7 +169,7 @@ std::span<std::byte> HostBuffer::mutable_bytes() & noexcept {
   return {const_cast<std::byte*>(all.data()), all.size()};
 }
 
-Result<void> HostBuffer::check_type(ElementType type) const {
+Result<void> HostBuffer::check_type(ElementType type) const try {
   if (this->type() == ElementType::Invalid) return std::unexpected(detail::moved_from("array"));
   if (view_.data() == nullptr && element_count() > 0) {
     return std::unexpected(
@@ -173,8 +178,9 @@ Result<void> HostBuffer::check_type(ElementType type) const {
   if (type != this->type()) return std::unexpected(wrong_type(type, this->type()));
   return {};
 }
+PJRT_CATCH
 
-Result<void> HostBuffer::check_access(ElementType type, bool write) const {
+Result<void> HostBuffer::check_access(ElementType type, bool write) const try {
   PJRT_CHECK(check_type(type));
   if (!view_.is_dense()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
@@ -190,8 +196,9 @@ Result<void> HostBuffer::check_access(ElementType type, bool write) const {
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the array's memory is borrowed and read-only"));
   return {};
 }
+PJRT_CATCH
 
-Result<const void*> HostBuffer::address(ElementType type, std::span<const std::int64_t> index) const {
+Result<const void*> HostBuffer::address(ElementType type, std::span<const std::int64_t> index) const try {
   PJRT_CHECK(check_type(type));
   if (index.size() != shape().rank()) {
     return std::unexpected(
@@ -208,17 +215,18 @@ Result<const void*> HostBuffer::address(ElementType type, std::span<const std::i
   }
   return at;
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::clone() const {
-  return copy_of(view_);
-}
+Result<HostBuffer> HostBuffer::clone() const try { return copy_of(view_); }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::dense() const {
+Result<HostBuffer> HostBuffer::dense() const try {
   if (view_.is_dense()) return *this;
   return clone();
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::reshape(Dimensions dims) const {
+Result<HostBuffer> HostBuffer::reshape(Dimensions dims) const try {
   if (pjrt::element_count(dims) != element_count()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "an array of shape " + pjrt::to_string(shape()) +
                                                                  " cannot become " + pjrt::to_string(dims)));
@@ -227,8 +235,9 @@ Result<HostBuffer> HostBuffer::reshape(Dimensions dims) const {
   whole.view_ = HostView(whole.view_.data(), Shape{type(), std::move(dims)});
   return whole;
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::reinterpret(ElementType type) const {
+Result<HostBuffer> HostBuffer::reinterpret(ElementType type) const try {
   if (host_size(type) != host_size(this->type()) || host_size(type) == 0) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "elements of " + std::string(name(this->type())) + " (" +
@@ -242,5 +251,6 @@ Result<HostBuffer> HostBuffer::reinterpret(ElementType type) const {
   }
   return other;
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -1,10 +1,11 @@
 #include "pjrt/key_value_store.hpp"
+#include "core/try.hpp"
 
 #include <algorithm>
 
 namespace pjrt {
 
-Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono::milliseconds timeout) {
+Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono::milliseconds timeout) try {
   std::unique_lock lock(mutex_);
   // Capped, so that "for ever" does not overflow the clock.
   const auto capped = std::min<std::chrono::milliseconds>(timeout, std::chrono::years(100));
@@ -15,16 +16,18 @@ Result<std::string> InMemoryKeyValueStore::get(std::string_view key, std::chrono
   }
   return values_.find(key)->second;
 }
+PJRT_CATCH
 
-Result<std::string> InMemoryKeyValueStore::try_get(std::string_view key) {
+Result<std::string> InMemoryKeyValueStore::try_get(std::string_view key) try {
   const std::lock_guard lock(mutex_);
   const auto it = values_.find(key);
   if (it == values_.end())
     return std::unexpected(Error(ErrorCode::NotFound, "no value for key '" + std::string(key) + "'"));
   return it->second;
 }
+PJRT_CATCH
 
-Result<void> InMemoryKeyValueStore::put(std::string_view key, std::string_view value) {
+Result<void> InMemoryKeyValueStore::put(std::string_view key, std::string_view value) try {
   {
     const std::lock_guard lock(mutex_);
     values_.insert_or_assign(std::string(key), std::string(value));
@@ -32,5 +35,6 @@ Result<void> InMemoryKeyValueStore::put(std::string_view key, std::string_view v
   changed_.notify_all();
   return {};
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -1,4 +1,5 @@
 #include "pjrt/layout.hpp"
+#include "core/try.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -56,7 +57,8 @@ Error bad_layout(std::string_view text) {
 
 }  // namespace
 
-Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major, std::vector<std::vector<std::int64_t>> tiles) {
+Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major,
+                              std::vector<std::vector<std::int64_t>> tiles) try {
   if (!is_permutation_of_indices(minor_to_major)) {
     return std::unexpected(Error(
         ErrorCode::InvalidArgument,
@@ -73,6 +75,7 @@ Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major, std::vec
   layout.tiles_ = std::move(tiles);
   return layout;
 }
+PJRT_CATCH
 
 Layout Layout::row_major(std::size_t rank) {
   Layout layout = column_major(rank);
@@ -87,7 +90,7 @@ Layout Layout::column_major(std::size_t rank) {
   return layout;
 }
 
-Result<Layout> Layout::parse(std::string_view text) {
+Result<Layout> Layout::parse(std::string_view text) try {
   std::string_view rest = text;
   if (rest.size() < 2 || rest.front() != '{' || rest.back() != '}') return std::unexpected(bad_layout(text));
   rest = rest.substr(1, rest.size() - 2);
@@ -114,6 +117,7 @@ Result<Layout> Layout::parse(std::string_view text) {
   layout->suffix_ = more;
   return layout;
 }
+PJRT_CATCH
 
 bool Layout::is_row_major() const noexcept {
   if (!tiles_.empty()) return false;

@@ -152,7 +152,7 @@ Result<void> check_held(const detail::Ref<detail::LoadedExecutableState>& state)
 
 }  // namespace
 
-Result<std::span<const Parameter>> LoadedExecutable::parameters() const& {
+Result<std::span<const Parameter>> LoadedExecutable::parameters() const& try {
   PJRT_CHECK(check_held(state_));
   const detail::Signature& s = detail::signature_of(*state_);
   if (!s.known) {
@@ -162,8 +162,9 @@ Result<std::span<const Parameter>> LoadedExecutable::parameters() const& {
   }
   return std::span<const Parameter>(s.parameters);
 }
+PJRT_CATCH
 
-Result<std::vector<LogicalId>> LoadedExecutable::addressable_device_logical_ids() const {
+Result<std::vector<LogicalId>> LoadedExecutable::addressable_device_logical_ids() const try {
   PJRT_CHECK(check_held(state_));
   PJRT_TRY(const auto args, detail::call<fn::PJRT_LoadedExecutable_AddressableDeviceLogicalIds>(
                                 state_->plugin(), {.executable = state_->raw}));
@@ -173,27 +174,30 @@ Result<std::vector<LogicalId>> LoadedExecutable::addressable_device_logical_ids(
   for (const abi::PJRT_LogicalDeviceIds& id : raw_ids) ids.push_back({id.replica, id.partition});
   return ids;
 }
+PJRT_CATCH
 
-Result<std::optional<DeviceAssignment>> LoadedExecutable::device_assignment() const {
+Result<std::optional<DeviceAssignment>> LoadedExecutable::device_assignment() const try {
   PJRT_CHECK(check_held(state_));
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_LoadedExecutable_GetDeviceAssignment>(state_->plugin(), {.executable = state_->raw}));
   // For a portable executable the size is 0 and the pointer is not written.
   const std::size_t size = args.serialized_bytes_size;
   const detail::OwnedBytes bytes =
-      detail::own_bytes(state_->plugin(), size == 0 ? nullptr : args.serialized_bytes, size, args.serialized_device_assignment,
-                        args.serialized_device_assignment_deleter);
+      detail::own_bytes(state_->plugin(), size == 0 ? nullptr : args.serialized_bytes, size,
+                        args.serialized_device_assignment, args.serialized_device_assignment_deleter);
   if (bytes.size() == 0) return std::nullopt;
   PJRT_TRY(DeviceAssignment assignment, DeviceAssignment::parse(bytes.text()));
   return assignment;
 }
+PJRT_CATCH
 
-Result<void> LoadedExecutable::delete_now() {
+Result<void> LoadedExecutable::delete_now() try {
   PJRT_CHECK(check_held(state_));
   PJRT_CHECK(detail::call<fn::PJRT_LoadedExecutable_Delete>(state_->plugin(), {.executable = state_->raw}));
   state_->deleted.store(true);
   return {};
 }
+PJRT_CATCH
 
 bool LoadedExecutable::is_deleted() const noexcept {
   if (!state_ || state_->deleted.load()) return true;
@@ -201,11 +205,12 @@ bool LoadedExecutable::is_deleted() const noexcept {
   return args && args->is_deleted;
 }
 
-Result<std::string> LoadedExecutable::fingerprint() const {
+Result<std::string> LoadedExecutable::fingerprint() const try {
   PJRT_CHECK(check_held(state_));
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_LoadedExecutable_Fingerprint>(state_->plugin(), {.executable = state_->raw}));
   return std::string(detail::text(args.executable_fingerprint, args.executable_fingerprint_size));
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -155,17 +155,19 @@ std::string npy_header(const Shape& shape) {
 
 }  // namespace detail
 
-Result<HostBuffer> HostBuffer::parse_npy(std::span<const std::byte> file, std::optional<ElementType> as) {
+Result<HostBuffer> HostBuffer::parse_npy(std::span<const std::byte> file, std::optional<ElementType> as) try {
   detail::MemorySource source(file);
   return detail::read_npy(source, as);
 }
+PJRT_CATCH
 
-Result<HostBuffer> HostBuffer::load(const std::filesystem::path& path, std::optional<ElementType> as) {
+Result<HostBuffer> HostBuffer::load(const std::filesystem::path& path, std::optional<ElementType> as) try {
   PJRT_TRY(detail::FileSource file, detail::FileSource::open(path));
   Result<HostBuffer> buffer = detail::read_npy(file, as);
   if (!buffer) return std::unexpected(buffer.error().with_context(path.string()));
   return buffer;
 }
+PJRT_CATCH
 
 std::vector<std::byte> HostBuffer::to_npy() const {
   const std::string head = detail::npy_header(shape());
@@ -175,11 +177,12 @@ std::vector<std::byte> HostBuffer::to_npy() const {
   return file;
 }
 
-Result<void> HostBuffer::save(const std::filesystem::path& path) const {
+Result<void> HostBuffer::save(const std::filesystem::path& path) const try {
   PJRT_TRY(const HostBuffer whole, dense());
   const std::string head = detail::npy_header(shape());
   const std::span<const std::byte> parts[] = {std::as_bytes(std::span(head)), whole.bytes()};
   return detail::write_file(path, parts);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -14,6 +14,7 @@
 #include "core/discovery.hpp"
 #include "core/elf.hpp"
 #include "core/plugin_list.hpp"
+#include "core/printable.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -208,7 +209,7 @@ Result<PluginState*> make_plugin_state(const abi::PJRT_Api* api, std::string nam
 
 }  // namespace detail
 
-Result<Plugin> Plugin::load(std::string_view name_or_path) {
+Result<Plugin> Plugin::load(std::string_view name_or_path) try {
   if (name_or_path.empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "the name of a plugin is empty"));
   if (name_or_path.find('/') != std::string_view::npos) {
     const std::filesystem::path path(name_or_path);
@@ -223,18 +224,19 @@ Result<Plugin> Plugin::load(std::string_view name_or_path) {
   if (!state) return std::unexpected(detail::with_others(std::move(state).error(), search, *candidate, name_or_path));
   return Plugin(*state);
 }
+PJRT_CATCH
 
-Result<Plugin> Plugin::load_default() {
-  return load(detail::environment("PJRT_PLUGIN").value_or("cpu"));
-}
+Result<Plugin> Plugin::load_default() try { return load(detail::environment("PJRT_PLUGIN").value_or("cpu")); }
+PJRT_CATCH
 
-Result<Plugin> Plugin::adopt(const abi::PJRT_Api* api, std::string name) {
+Result<Plugin> Plugin::adopt(const abi::PJRT_Api* api, std::string name) try {
   const std::lock_guard lock(detail::PluginList::mutex());
   if (const detail::PluginState* known = detail::PluginList::find(api)) return Plugin(known);
   PJRT_TRY(detail::PluginState * state, detail::make_plugin_state(api, std::move(name), {}));
   detail::PluginList::add(*state);
   return Plugin(state);
 }
+PJRT_CATCH
 
 const std::string& Plugin::name() const noexcept {
   return state_->name;
@@ -262,11 +264,12 @@ std::string Plugin::description() const {
   return state_->path.empty() ? state_->name : state_->name + " (" + state_->path.string() + ")";
 }
 
-Result<NamedValues> Plugin::attributes() const {
+Result<NamedValues> Plugin::attributes() const try {
   auto args = detail::call<abi::fn::PJRT_Plugin_Attributes>(*state_, {});
   if (!args) return std::unexpected(std::move(args).error());
   return detail::from_c(args->attributes, args->num_attributes);
 }
+PJRT_CATCH
 
 bool Plugin::has_extension_type(int type) const noexcept {
   return std::ranges::any_of(state_->extensions, [type](const ExtensionInfo& e) { return e.type == type; });

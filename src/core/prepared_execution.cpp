@@ -94,7 +94,7 @@ PreparedExecution& PreparedExecution::operator=(PreparedExecution&&) noexcept = 
 PreparedExecution::~PreparedExecution() = default;
 
 Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> arguments,
-                                                    const ExecuteOptions& options) const {
+                                                    const ExecuteOptions& options) const try {
   if (!state_) return std::unexpected(detail::moved_from("executable"));
   if (state_->devices.size() > 1 && !options.device) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "executable '" + state_->name + "' runs on " +
@@ -132,6 +132,7 @@ Result<PreparedExecution> LoadedExecutable::prepare(std::span<const Argument> ar
   s->args.execute_device = options.device ? options.device->raw() : nullptr;
   return PreparedExecution(std::move(s));
 }
+PJRT_CATCH
 
 namespace {
 
@@ -141,7 +142,7 @@ std::unexpected<Error> moved_from() {
 
 }  // namespace
 
-Result<void> PreparedExecution::run() {
+Result<void> PreparedExecution::run() try {
   if (!state_) return moved_from();
   State& s = *state_;
   if (s.exe->deleted.load(std::memory_order_relaxed)) {
@@ -167,6 +168,7 @@ Result<void> PreparedExecution::run() {
   s.c_options->keep_until(done);
   return s.outputs.empty() ? done.await() : Result<void>();
 }
+PJRT_CATCH
 
 const Buffer& PreparedExecution::output(std::size_t i) const& noexcept {
   static const Buffer nothing{detail::Ref<detail::BufferState>()};
@@ -190,15 +192,16 @@ std::unexpected<Error> no_output(std::size_t i) {
 
 }  // namespace
 
-Result<Buffer> PreparedExecution::take_output(std::size_t i) {
+Result<Buffer> PreparedExecution::take_output(std::size_t i) try {
   if (!state_) return moved_from();
   State& s = *state_;
   if (i >= s.outputs.size()) return out_of_range("output", i, s.outputs.size());
   if (s.outputs[i].raw() == nullptr) return no_output(i);
   return std::exchange(s.outputs[i], Buffer(detail::Ref<detail::BufferState>()));
 }
+PJRT_CATCH
 
-Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argument) {
+Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argument) try {
   if (!state_) return moved_from();
   State& s = *state_;
   if (output >= s.outputs.size()) return out_of_range("output", output, s.outputs.size());
@@ -219,11 +222,13 @@ Result<void> PreparedExecution::feed_back(std::size_t output, std::size_t argume
   }
   return {};
 }
+PJRT_CATCH
 
-Result<void> PreparedExecution::set_argument(std::size_t i, const Argument& argument) {
+Result<void> PreparedExecution::set_argument(std::size_t i, const Argument& argument) try {
   if (!state_) return moved_from();
   if (i >= state_->arguments.size()) return out_of_range("argument", i, state_->arguments.size());
   return state_->set_argument(i, argument);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

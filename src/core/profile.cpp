@@ -235,7 +235,7 @@ std::string microseconds(std::int64_t ns, std::int64_t ps) {
 
 }  // namespace
 
-Result<Profile> Profile::parse(std::span<const std::byte> xspace) {
+Result<Profile> Profile::parse(std::span<const std::byte> xspace) try {
   namespace f = proto::XSpace;
   return proto::guarded("XSpace", [&] {
     Profile profile;
@@ -258,6 +258,7 @@ Result<Profile> Profile::parse(std::span<const std::byte> xspace) {
     return profile;
   });
 }
+PJRT_CATCH
 
 std::string Profile::to_xspace() const {
   std::string bytes;
@@ -327,7 +328,7 @@ std::string Profile::to_chrome_json() const {
   return json + "]}\n";
 }
 
-Result<void> Profile::save(const std::filesystem::path& path) const {
+Result<void> Profile::save(const std::filesystem::path& path) const try {
   std::string text;
   if (path.extension() == ".json") {
     text = to_chrome_json();
@@ -340,8 +341,9 @@ Result<void> Profile::save(const std::filesystem::path& path) const {
   }
   return detail::write_file(path, std::as_bytes(std::span(text)));
 }
+PJRT_CATCH
 
-Result<HostTimeline> HostTimeline::start() {
+Result<HostTimeline> HostTimeline::start() try {
   detail::Recorder& recorder = detail::Recorder::instance();
   const std::lock_guard lock(recorder.mutex);
   if ((detail::observed.load() & detail::kRecorded) != 0)
@@ -351,6 +353,7 @@ Result<HostTimeline> HostTimeline::start() {
   detail::observed.fetch_or(detail::kRecorded);
   return HostTimeline(now);
 }
+PJRT_CATCH
 
 HostTimeline& HostTimeline::operator=(HostTimeline&& other) noexcept {
   HostTimeline taken(std::move(other));  // what this one had goes now

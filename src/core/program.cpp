@@ -19,7 +19,7 @@ bool looks_like_text(std::string_view code) {
 
 }  // namespace
 
-Result<Program> Program::load(const std::filesystem::path& path) {
+Result<Program> Program::load(const std::filesystem::path& path) try {
   PJRT_TRY(const detail::FileContents file, detail::read_file(path));
   std::string code(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   if (code.empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, path.string() + " is empty"));
@@ -31,6 +31,7 @@ Result<Program> Program::load(const std::filesystem::path& path) {
   }
   return mlir(std::move(code));
 }
+PJRT_CATCH
 
 std::optional<std::string> Program::stablehlo_version() const {
   // MLIR bytecode: magic, version (a varint of one byte so far), producer as a NUL-terminated string.

@@ -61,7 +61,7 @@ std::span<const std::byte> SerializedExecutable::payload() const& noexcept {
   return std::span(bytes_).subspan(payload_begin_);
 }
 
-Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::byte> bytes) {
+Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::byte> bytes) try {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with(kMagic)) {
     return std::unexpected(
@@ -102,16 +102,19 @@ Result<SerializedExecutable> SerializedExecutable::parse(std::span<const std::by
   s.bytes_.assign(bytes.begin(), bytes.end());
   return s;
 }
+PJRT_CATCH
 
-Result<SerializedExecutable> SerializedExecutable::load(const std::filesystem::path& path) {
+Result<SerializedExecutable> SerializedExecutable::load(const std::filesystem::path& path) try {
   PJRT_TRY(const detail::FileContents file, detail::read_file(path));
   Result<SerializedExecutable> s = parse(file.bytes());
   if (!s) return std::unexpected(s.error().with_context(path.string()));
   return s;
 }
+PJRT_CATCH
 
-Result<void> SerializedExecutable::save(const std::filesystem::path& path) const {
+Result<void> SerializedExecutable::save(const std::filesystem::path& path) const try {
   return detail::write_file(path, bytes_);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

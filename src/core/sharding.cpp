@@ -147,7 +147,7 @@ Sharding Sharding::maximal(std::int64_t partition) {
 }
 
 Result<Sharding> Sharding::tiled(std::vector<std::int64_t> tiles, std::vector<std::int64_t> partitions,
-                                 std::size_t rank) {
+                                 std::size_t rank) try {
   const std::optional<std::int64_t> count = element_count(tiles);
   if (tiles.size() < rank)
     return bad(std::to_string(tiles.size()) + " tile counts for an array of " + std::to_string(rank) + " dimensions");
@@ -168,8 +168,9 @@ Result<Sharding> Sharding::tiled(std::vector<std::int64_t> tiles, std::vector<st
   s.partitions_ = std::move(partitions);
   return s;
 }
+PJRT_CATCH
 
-Result<Sharding> Sharding::parse(std::string_view bytes, std::size_t rank) {
+Result<Sharding> Sharding::parse(std::string_view bytes, std::size_t rank) try {
   PJRT_TRY(OpSharding r, read_op_sharding(bytes));
   if (r.type == proto::OpSharding_Type::TUPLE) {
     if (r.tuple.size() != 1) return bad("a tuple of " + std::to_string(r.tuple.size()) + " where one was expected");
@@ -202,8 +203,9 @@ Result<Sharding> Sharding::parse(std::string_view bytes, std::size_t rank) {
   if (r.tiles.size() != rank + replicated_dims) return wrong_rank(r.tiles.size(), replicated_dims, rank);
   return tiled(std::move(r.tiles), std::move(r.devices), rank);
 }
+PJRT_CATCH
 
-Result<Sharding> Sharding::parse_text(std::string_view text, std::size_t rank) {
+Result<Sharding> Sharding::parse_text(std::string_view text, std::size_t rank) try {
   const std::string whole(text);
   const auto malformed = [&] { return bad("'" + whole + "' is not of a known form"); };
   if (!eat(text, "{") || !text.ends_with("}")) return malformed();
@@ -243,6 +245,7 @@ Result<Sharding> Sharding::parse_text(std::string_view text, std::size_t rank) {
   if (tiles.size() != rank + replicated_dims) return wrong_rank(tiles.size(), replicated_dims, rank);
   return tiled(std::move(tiles), std::move(devices), rank);
 }
+PJRT_CATCH
 
 std::vector<std::int64_t> Sharding::tiles(std::size_t rank) const {
   if (kind_ != Kind::Tiled) return std::vector<std::int64_t>(rank, 1);

@@ -45,7 +45,7 @@ Topology own_topology(const PluginState& plugin, abi::PJRT_TopologyDescription* 
 
 }  // namespace detail
 
-Result<Topology> Topology::create(const Plugin& plugin, std::string_view name, const NamedValues& options) {
+Result<Topology> Topology::create(const Plugin& plugin, std::string_view name, const NamedValues& options) try {
   if (name.empty() && options.empty()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
                                  "a topology needs a name, e.g. v5e:2x2 for libtpu, or options that describe it"));
@@ -59,13 +59,15 @@ Result<Topology> Topology::create(const Plugin& plugin, std::string_view name, c
                                                                               .num_options = c_options.size()}));
   return detail::own_topology(plugin.state(), args.topology);
 }
+PJRT_CATCH
 
-Result<Topology> Topology::deserialize(const Plugin& plugin, std::span<const std::byte> bytes) {
+Result<Topology> Topology::deserialize(const Plugin& plugin, std::span<const std::byte> bytes) try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_TopologyDescription_Deserialize>(
                                 plugin.state(), {.serialized_topology = reinterpret_cast<const char*>(bytes.data()),
                                                  .serialized_topology_size = bytes.size()}));
   return detail::own_topology(plugin.state(), args.topology);
 }
+PJRT_CATCH
 
 Plugin Topology::plugin() const noexcept {
   return Plugin(state_->plugin);
@@ -74,19 +76,21 @@ abi::PJRT_TopologyDescription* Topology::raw() const noexcept {
   return state_->raw;
 }
 
-Result<std::string> Topology::platform_name() const {
+Result<std::string> Topology::platform_name() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_PlatformName>(*state_->plugin, {.topology = state_->raw}));
   return std::string(detail::text(args.platform_name, args.platform_name_size));
 }
+PJRT_CATCH
 
-Result<std::string> Topology::platform_version() const {
+Result<std::string> Topology::platform_version() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_PlatformVersion>(*state_->plugin, {.topology = state_->raw}));
   return std::string(detail::text(args.platform_version, args.platform_version_size));
 }
+PJRT_CATCH
 
-Result<std::vector<DeviceDescription>> Topology::device_descriptions() const {
+Result<std::vector<DeviceDescription>> Topology::device_descriptions() const try {
   const std::lock_guard lock(state_->mutex);
   if (state_->descriptions == nullptr) {
     PJRT_TRY(const auto args, detail::call<fn::PJRT_TopologyDescription_GetDeviceDescriptions>(
@@ -106,28 +110,32 @@ Result<std::vector<DeviceDescription>> Topology::device_descriptions() const {
     all.emplace_back(owner, state_->plugin, &record);
   return all;
 }
+PJRT_CATCH
 
-Result<NamedValues> Topology::attributes() const {
+Result<NamedValues> Topology::attributes() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_Attributes>(*state_->plugin, {.topology = state_->raw}));
   return detail::from_c(args.attributes, args.num_attributes);
 }
+PJRT_CATCH
 
-Result<SerializedTopology> Topology::serialize() const {
+Result<SerializedTopology> Topology::serialize() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_Serialize>(*state_->plugin, {.topology = state_->raw}));
   return detail::own_bytes(*state_->plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_topology,
                            args.serialized_topology_deleter);
 }
+PJRT_CATCH
 
-Result<std::uint64_t> Topology::fingerprint() const {
+Result<std::uint64_t> Topology::fingerprint() const try {
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_TopologyDescription_Fingerprint>(*state_->plugin, {.topology = state_->raw}));
   return args.fingerprint;
 }
+PJRT_CATCH
 
 Result<std::string> Topology::make_canonical_shape_for_memory_space(int memory_space_kind_id, const Shape& shape,
-                                                                    const Layout& layout) const {
+                                                                    const Layout& layout) const try {
   PJRT_CHECK(detail::check_shape(*state_->plugin, shape));
   PJRT_CHECK(detail::check_rank(shape, layout));
   if (const auto kinds = memory_space_kind_ids(); kinds && std::ranges::find(*kinds, memory_space_kind_id) ==
@@ -147,13 +155,15 @@ Result<std::string> Topology::make_canonical_shape_for_memory_space(int memory_s
   if (args.serialized_shape_deleter != nullptr) args.serialized_shape_deleter(args.serialized_shape);
   return bytes;
 }
+PJRT_CATCH
 
-Result<std::vector<int>> Topology::memory_space_kind_ids() const {
+Result<std::vector<int>> Topology::memory_space_kind_ids() const try {
   PJRT_TRY(const auto args, detail::call<fn::PJRT_TopologyDescription_GetMemorySpaceKindIds>(
                                 *state_->plugin, {.topology = state_->raw}));
   PJRT_TRY(const auto ids, detail::given<fn::PJRT_TopologyDescription_GetMemorySpaceKindIds>(
                                args.memory_space_kind_ids, args.num_memory_space_kind_ids));
   return std::vector<int>(ids.begin(), ids.end());
 }
+PJRT_CATCH
 
 }  // namespace pjrt

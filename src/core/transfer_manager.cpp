@@ -8,11 +8,11 @@
 #include "core/checks.hpp"
 #include "core/convert.hpp"
 #include "core/event_state.hpp"
+#include "core/handle_errors.hpp"
 #include "core/layout_probe.hpp"
 #include "core/placement.hpp"
-#include "core/ranges.hpp"
-#include "core/handle_errors.hpp"
 #include "core/pred.hpp"
+#include "core/ranges.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
@@ -139,19 +139,21 @@ TransferManager::TransferManager(TransferManager&&) noexcept = default;
 TransferManager& TransferManager::operator=(TransferManager&&) noexcept = default;
 TransferManager::~TransferManager() = default;
 
-Result<TransferManager::State*> TransferManager::state() const {
+Result<TransferManager::State*> TransferManager::state() const try {
   if (state_ != nullptr) return state_.get();
   return std::unexpected(detail::moved_from("transfer manager"));
 }
+PJRT_CATCH
 
-Result<TransferManager::State*> TransferManager::state(std::size_t index) const {
+Result<TransferManager::State*> TransferManager::state(std::size_t index) const try {
   PJRT_TRY(State * s, state());
   PJRT_CHECK(s->check_index(index));
   return s;
 }
+PJRT_CATCH
 
 Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::span<const ShapeSpec> specs,
-                                                                        const Memory& memory) const {
+                                                                        const Memory& memory) const try {
   PJRT_TRY(const detail::Placement placement, detail::place(state_, {}, memory));
   auto state = std::make_unique<TransferManager::State>();
   state->client = state_;
@@ -191,32 +193,36 @@ Result<TransferManager> Client::create_buffers_for_async_host_to_device(std::spa
   }
   return TransferManager(std::move(state));
 }
+PJRT_CATCH
 
-Result<std::size_t> TransferManager::buffer_count() const {
+Result<std::size_t> TransferManager::buffer_count() const try {
   PJRT_TRY(const State* s, state());
   PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_BufferCount>(
                                 s->plugin(), {.transfer_manager = s->raw}));
   return args.buffer_count;
 }
+PJRT_CATCH
 
-Result<std::size_t> TransferManager::buffer_size(std::size_t index) const {
+Result<std::size_t> TransferManager::buffer_size(std::size_t index) const try {
   PJRT_TRY(const State* s, state(index));
   return s->slots[index].size;
 }
+PJRT_CATCH
 
-Result<Device> TransferManager::device() const {
+Result<Device> TransferManager::device() const try {
   PJRT_TRY(const State* s, state());
   PJRT_TRY(const auto args,
            detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_Device>(s->plugin(), {.transfer_manager = s->raw}));
   PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(*s->client, args.device_out));
   return Device(s->client, record);
 }
+PJRT_CATCH
 
 std::span<const ShapeSpec> TransferManager::specs() const& noexcept {
   return state_ != nullptr ? std::span<const ShapeSpec>(state_->specs) : std::span<const ShapeSpec>();
 }
 
-Result<Buffer> TransferManager::retrieve_buffer(std::size_t index) {
+Result<Buffer> TransferManager::retrieve_buffer(std::size_t index) try {
   PJRT_TRY(State * s, state(index));
   const std::lock_guard lock(s->mutex);
   if (s->slots[index].retrieved) {
@@ -230,23 +236,26 @@ Result<Buffer> TransferManager::retrieve_buffer(std::size_t index) {
   if (spec.layout) layout = MemoryLayout(*spec.layout);
   return detail::make_buffer(s->client, args.buffer_out, spec.shape, s->device, std::move(layout));
 }
+PJRT_CATCH
 
-Event TransferManager::transfer_data(std::size_t index, Chunk chunk, std::int64_t offset, bool last) {
+Event TransferManager::transfer_data(std::size_t index, Chunk chunk, std::int64_t offset, bool last) try {
   const Result<State*> s = state(index);
   if (!s) return Event::ready(std::unexpected(s.error()));
   const std::lock_guard lock((*s)->mutex);
   if (auto ok = (*s)->begin(index, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
   return (*s)->send(index, chunk, offset, last);
 }
+PJRT_CATCH_EVENT
 
-Event TransferManager::add(std::size_t index, Chunk chunk) {
+Event TransferManager::add(std::size_t index, Chunk chunk) try {
   const Result<State*> s = state(index);
   if (!s) return Event::ready(std::unexpected(s.error()));
   const std::lock_guard lock((*s)->mutex);
   return (*s)->append(index, chunk);
 }
+PJRT_CATCH_EVENT
 
-Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
+Event TransferManager::add_elements(std::size_t index, HostBuffer elements) try {
   const auto start = [&]() -> Result<Event> {
     PJRT_TRY(State * s, state(index));
     const Shape& shape = s->specs[index].shape;
@@ -271,9 +280,10 @@ Event TransferManager::add_elements(std::size_t index, HostBuffer elements) {
   Result<Event> event = start();
   return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));
 }
+PJRT_CATCH_EVENT
 
 Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<const std::byte> bytes,
-                                               std::size_t chunk_size, const TransferProgress& progress) {
+                                               std::size_t chunk_size, const TransferProgress& progress) try {
   if (chunk_size == 0) return std::unexpected(Error(ErrorCode::InvalidArgument, "chunks of 0 bytes never end"));
   PJRT_TRY(const State* s, state(index));
   const std::size_t size = s->slots[index].size;
@@ -290,8 +300,9 @@ Result<void> TransferManager::transfer_chunked(std::size_t index, std::span<cons
   } while (done < size);
   return {};
 }
+PJRT_CATCH
 
-Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
+Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) try {
   const auto start = [&]() -> Result<Event> {
     PJRT_TRY(State * s, state(index));
     const Shape& shape = s->specs[index].shape;
@@ -324,8 +335,9 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) {
   Result<Event> event = start();
   return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));
 }
+PJRT_CATCH_EVENT
 
-Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer> arrays) {
+Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer> arrays) try {
   const auto start = [&]() -> Result<std::vector<Buffer>> {
     PJRT_TRY(State * s, state());
     if (arrays.size() != s->specs.size()) {
@@ -355,8 +367,9 @@ Future<std::vector<Buffer>> TransferManager::transfer_all(std::vector<HostBuffer
   for (const Buffer& b : *buffers) ready.push_back(b.ready());
   return {Event::all(std::move(ready)), *std::move(buffers)};
 }
+PJRT_CATCH_FUTURE(std::vector<Buffer>)
 
-Result<void> TransferManager::set_buffer_error(std::size_t index, const Error& error) {
+Result<void> TransferManager::set_buffer_error(std::size_t index, const Error& error) try {
   PJRT_TRY(State * s, state(index));
   const std::lock_guard lock(s->mutex);
   State::Slot& slot = s->slots[index];
@@ -373,8 +386,9 @@ Result<void> TransferManager::set_buffer_error(std::size_t index, const Error& e
   slot.finished = true;
   return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_SetBufferError>(s->plugin(), args);
 }
+PJRT_CATCH
 
-Result<void> TransferManager::add_metadata(std::span<const std::pair<std::string, std::string>> metadata) {
+Result<void> TransferManager::add_metadata(std::span<const std::pair<std::string, std::string>> metadata) try {
   PJRT_TRY(const State* s, state());
   NamedValues values;
   for (const auto& [key, value] : metadata) values.add(key, value);
@@ -385,8 +399,9 @@ Result<void> TransferManager::add_metadata(std::span<const std::pair<std::string
   args.num_metadata = c_values.size();
   return detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_AddMetadata>(s->plugin(), args);
 }
+PJRT_CATCH
 
-Result<void> TransferManager::check_typed(std::size_t index, ElementType type) const {
+Result<void> TransferManager::check_typed(std::size_t index, ElementType type) const try {
   PJRT_TRY(const State* s, state(index));
   if (s->specs[index].shape.type != type) {
     return std::unexpected(
@@ -399,5 +414,6 @@ Result<void> TransferManager::check_typed(std::size_t index, ElementType type) c
   }
   return {};
 }
+PJRT_CATCH
 
 }  // namespace pjrt

@@ -95,7 +95,7 @@ void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_E
 
 }  // namespace
 
-Result<Buffer> Client::upload(const HostView& array, const UploadOptions& options) const {
+Result<Buffer> Client::upload(const HostView& array, const UploadOptions& options) const try {
   if (!is_normal(array)) {
     PJRT_TRY(const HostBuffer copy, HostBuffer::copy_of(array));
     return upload(copy.view(), options);
@@ -105,8 +105,9 @@ Result<Buffer> Client::upload(const HostView& array, const UploadOptions& option
   keep_until_done(state_, uploaded.done_with_host_memory, nullptr);
   return std::move(uploaded.buffer);
 }
+PJRT_CATCH
 
-Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& options) const {
+Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& options) const try {
   if (!is_normal(array.view())) {
     Result<HostBuffer> copy = array.clone();
     if (!copy) return Future<Buffer>(std::move(copy).error());
@@ -119,8 +120,9 @@ Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& optio
   Event ready = uploaded->buffer.ready();
   return {std::move(ready), std::move(uploaded->buffer)};
 }
+PJRT_CATCH_FUTURE(Buffer)
 
-Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const {
+Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const try {
   PJRT_CHECK(check_normal(array));
   PJRT_TRY(Uploaded uploaded,
            start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
@@ -128,6 +130,7 @@ Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& opt
   keep_until_done(state_, uploaded.done_with_host_memory, options.keep_alive);
   return std::move(uploaded.buffer);
 }
+PJRT_CATCH
 
 namespace {
 
@@ -138,13 +141,14 @@ std::shared_ptr<const void> both(std::shared_ptr<const void> a, const std::share
 
 }  // namespace
 
-Result<Buffer> Client::upload_view(const HostBuffer& array, const ViewOptions& options) const {
+Result<Buffer> Client::upload_view(const HostBuffer& array, const ViewOptions& options) const try {
   ViewOptions owned = options;
   owned.keep_alive = both(array.owner(), options.keep_alive);
   return upload_view(array.view(), owned);
 }
+PJRT_CATCH
 
-Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOptions& options) const {
+Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOptions& options) const try {
   if (!array.is_mutable()) {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
                                  "the array's memory is borrowed and read-only; executions may not write to it"));
@@ -155,5 +159,6 @@ Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOp
   keep_until_done(state_, uploaded.done_with_host_memory, both(array.owner(), options.keep_alive));
   return std::move(uploaded.buffer);
 }
+PJRT_CATCH
 
 }  // namespace pjrt

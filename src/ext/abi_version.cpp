@@ -29,23 +29,25 @@ ExecutableAbiVersion::~ExecutableAbiVersion() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_ExecutableAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
 }
 
-Result<std::string> ExecutableAbiVersion::to_proto() const {
+Result<std::string> ExecutableAbiVersion::to_proto() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_ToProto>(*plugin_, {.abi_version = raw_}));
   return take_proto(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<std::uint64_t> ExecutableAbiVersion::platform_id() const {
+Result<std::uint64_t> ExecutableAbiVersion::platform_id() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_PlatformId>(*plugin_, {.abi_version = raw_}));
   return args.platform_id;
 }
+PJRT_CATCH
 
 RuntimeAbiVersion::~RuntimeAbiVersion() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_RuntimeAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
 }
 
-Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other) const {
+Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other) const try {
   if (raw_ == nullptr || other.raw_ == nullptr) return moved_from();
   if (other.plugin_ != plugin_)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
@@ -54,8 +56,9 @@ Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other)
   args.other_abi_version = other.raw_;
   return call_extension<fn::PJRT_RuntimeAbiVersion_IsCompatibleWithRuntime>(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<void> RuntimeAbiVersion::check_compatible(const ExecutableAbiVersion& executable) const {
+Result<void> RuntimeAbiVersion::check_compatible(const ExecutableAbiVersion& executable) const try {
   if (raw_ == nullptr || executable.raw() == nullptr) return moved_from();
   if (!(executable.plugin() == Plugin(plugin_)))
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the two ABI versions are of different plugins"));
@@ -64,42 +67,49 @@ Result<void> RuntimeAbiVersion::check_compatible(const ExecutableAbiVersion& exe
   args.executable_abi_version = executable.raw();
   return call_extension<fn::PJRT_RuntimeAbiVersion_IsCompatibleWithExecutable>(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<std::string> RuntimeAbiVersion::to_proto() const {
+Result<std::string> RuntimeAbiVersion::to_proto() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_ToProto>(*plugin_, {.abi_version = raw_}));
   return take_proto(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<std::uint64_t> RuntimeAbiVersion::platform_id() const {
+Result<std::uint64_t> RuntimeAbiVersion::platform_id() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_PlatformId>(*plugin_, {.abi_version = raw_}));
   return args.platform_id;
 }
+PJRT_CATCH
 
-Result<RuntimeAbiVersion> AbiVersion::runtime_version(const Client& client) const {
+Result<RuntimeAbiVersion> AbiVersion::runtime_version(const Client& client) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Client_RuntimeAbiVersion>(state(), {.client = client.raw()}));
   return RuntimeAbiVersion(&state(), args.abi_version);
 }
+PJRT_CATCH
 
-Result<ExecutableAbiVersion> AbiVersion::executable_version(const Executable& executable) const {
+Result<ExecutableAbiVersion> AbiVersion::executable_version(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Executable_GetAbiVersion>(state(), {.executable = executable.raw()}));
   return ExecutableAbiVersion(&state(), args.abi_version);
 }
+PJRT_CATCH
 
-Result<RuntimeAbiVersion> AbiVersion::runtime_version_from_proto(std::string_view proto) const {
+Result<RuntimeAbiVersion> AbiVersion::runtime_version_from_proto(std::string_view proto) const try {
   PJRT_TRY(const auto args, call_extension<fn::PJRT_RuntimeAbiVersion_FromProto>(
                                 state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
   return RuntimeAbiVersion(&state(), args.abi_version);
 }
+PJRT_CATCH
 
-Result<ExecutableAbiVersion> AbiVersion::executable_version_from_proto(std::string_view proto) const {
+Result<ExecutableAbiVersion> AbiVersion::executable_version_from_proto(std::string_view proto) const try {
   PJRT_TRY(const auto args, call_extension<fn::PJRT_ExecutableAbiVersion_FromProto>(
                                 state(), {.serialized_proto = proto.data(), .serialized_proto_size = proto.size()}));
   return ExecutableAbiVersion(&state(), args.abi_version);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

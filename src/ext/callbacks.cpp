@@ -57,25 +57,28 @@ Result<void> invoke(const pjrt::detail::PluginState& plugin, const Client& clien
 
 }  // namespace
 
-Result<void> Callbacks::on_slice_failure(const Client& client, std::function<void(SliceFailure)> callback) const {
+Result<void> Callbacks::on_slice_failure(const Client& client, std::function<void(SliceFailure)> callback) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   return enroll(state(), client, abi::PJRT_Callback_Type_Tpu_SliceBuilder, call_slice_failure, std::move(callback));
 }
+PJRT_CATCH
 
-Result<void> Callbacks::on_prefatal(const Client& client, std::function<void(const Error&)> callback) const {
+Result<void> Callbacks::on_prefatal(const Client& client, std::function<void(const Error&)> callback) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   return enroll(state(), client, abi::PJRT_Callback_Type_Prefatal, call_prefatal, std::move(callback));
 }
+PJRT_CATCH
 
-Result<void> Callbacks::invoke_slice_failure(const Client& client, SliceFailure failure) const {
+Result<void> Callbacks::invoke_slice_failure(const Client& client, SliceFailure failure) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   abi::PJRT_Callback_Tpu_SliceBuilderArgs args{};
   args.struct_size = abi::struct_size<abi::PJRT_Callback_Tpu_SliceBuilderArgs>;
   args.failure_type = static_cast<abi::PJRT_Callback_Tpu_SliceFailureType>(failure);
   return invoke(state(), client, abi::PJRT_Callback_Type_Tpu_SliceBuilder, &args);
 }
+PJRT_CATCH
 
-Result<void> Callbacks::invoke_prefatal(const Client& client, const Error& error) const {
+Result<void> Callbacks::invoke_prefatal(const Client& client, const Error& error) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   const std::string message(error.message());
   abi::PJRT_Callback_PrefatalArgs args{};
@@ -85,5 +88,6 @@ Result<void> Callbacks::invoke_prefatal(const Client& client, const Error& error
   args.error_message_size = message.size();
   return invoke(state(), client, abi::PJRT_Callback_Type_Prefatal, &args);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -60,7 +60,7 @@ Communicator::~Communicator() {
 }
 
 template <class F>
-Event Communicator::start(typename F::Args args, const Rendezvous& rendezvous) const {
+Event Communicator::start(typename F::Args args, const Rendezvous& rendezvous) const try {
   if (raw_ == nullptr) return failed(pjrt::detail::moved_from("communicator"));
   abi::PJRT_Collectives_CpuExecutor executor{};
   executor.run_id = rendezvous.run_id;
@@ -75,33 +75,38 @@ Event Communicator::start(typename F::Args args, const Rendezvous& rendezvous) c
   if (auto ok = call_extension<F>(*plugin_, args); !ok) return failed(std::move(ok).error());
   return pjrt::detail::make_event(*plugin_, {}, args.event);
 }
+PJRT_CATCH_EVENT
 
 Event Communicator::all_reduce(std::span<const std::byte> send, std::span<std::byte> receive, ElementType type,
-                               std::size_t count, ReductionKind kind, const Rendezvous& rendezvous) const {
+                               std::size_t count, ReductionKind kind, const Rendezvous& rendezvous) const try {
   if (auto ok = check_both_hold(send, receive, type, count); !ok) return Event::ready(std::move(ok));
   auto args = arguments<abi::PJRT_Collectives_Communicator_AllReduce_Args>(send, receive, type, count);
   args.reduction_kind = static_cast<abi::PJRT_Collectives_ReductionKind>(kind);
   return start<fn::PJRT_Collectives_Communicator_AllReduce>(args, rendezvous);
 }
+PJRT_CATCH_EVENT
 
 Event Communicator::reduce_scatter(std::span<const std::byte> send, std::span<std::byte> receive, ElementType type,
-                                   std::size_t count, ReductionKind kind, const Rendezvous& rendezvous) const {
+                                   std::size_t count, ReductionKind kind, const Rendezvous& rendezvous) const try {
   if (auto ok = check_both_hold(send, receive, type, count); !ok) return Event::ready(std::move(ok));
   auto args = arguments<abi::PJRT_Collectives_Communicator_ReduceScatter_Args>(send, receive, type, count);
   args.reduction_kind = static_cast<abi::PJRT_Collectives_ReductionKind>(kind);
   return start<fn::PJRT_Collectives_Communicator_ReduceScatter>(args, rendezvous);
 }
+PJRT_CATCH_EVENT
 
 Event Communicator::all_gather(std::span<const std::byte> send, std::span<std::byte> receive, ElementType type,
-                               std::size_t count, const Rendezvous& rendezvous) const {
+                               std::size_t count, const Rendezvous& rendezvous) const try {
   if (auto ok = check_both_hold(send, receive, type, count); !ok) return Event::ready(std::move(ok));
   return start<fn::PJRT_Collectives_Communicator_AllGather>(
       arguments<abi::PJRT_Collectives_Communicator_AllGather_Args>(send, receive, type, count), rendezvous);
 }
+PJRT_CATCH_EVENT
 
 Event Communicator::collective_permute(std::span<const std::byte> send, std::span<std::byte> receive, ElementType type,
                                        std::size_t count, std::optional<std::int64_t> source_rank,
-                                       std::span<const std::int64_t> target_ranks, const Rendezvous& rendezvous) const {
+                                       std::span<const std::int64_t> target_ranks, const Rendezvous& rendezvous) const
+    try {
   if (auto ok = check_both_hold(send, receive, type, count); !ok) return Event::ready(std::move(ok));
   auto args = arguments<abi::PJRT_Collectives_Communicator_CollectivePermute_Args>(send, receive, type, count);
   args.has_source_rank = source_rank.has_value();
@@ -110,10 +115,11 @@ Event Communicator::collective_permute(std::span<const std::byte> send, std::spa
   args.num_target_ranks = target_ranks.size();
   return start<fn::PJRT_Collectives_Communicator_CollectivePermute>(args, rendezvous);
 }
+PJRT_CATCH_EVENT
 
 Event Communicator::all_to_all(std::span<const std::span<const std::byte>> send,
                                std::span<const std::span<std::byte>> receive, ElementType type, std::size_t count,
-                               const Rendezvous& rendezvous) const {
+                               const Rendezvous& rendezvous) const try {
   std::vector<void*> send_ptrs, receive_ptrs;
   std::vector<std::size_t> send_sizes, receive_sizes;
   for (const std::span<const std::byte> array : send) {
@@ -137,17 +143,20 @@ Event Communicator::all_to_all(std::span<const std::span<const std::byte>> send,
   args.count = count;
   return start<fn::PJRT_Collectives_Communicator_AllToAll>(args, rendezvous);
 }
+PJRT_CATCH_EVENT
 
-Result<std::string> Communicator::to_string() const {
+Result<std::string> Communicator::to_string() const try {
   if (raw_ == nullptr) return std::unexpected(pjrt::detail::moved_from("communicator"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Collectives_Communicator_ToString>(*plugin_, {.communicator = raw_}));
-  return std::string(pjrt::detail::own_bytes(*plugin_, args.str, args.str_size, args.str_holder, args.str_holder_deleter).text());
+  return std::string(
+      pjrt::detail::own_bytes(*plugin_, args.str, args.str_size, args.str_holder, args.str_holder_deleter).text());
 }
+PJRT_CATCH
 
 Result<std::vector<Communicator>> Collectives::create_communicators(std::span<const std::int64_t> global_device_ids,
                                                                     std::span<const std::int64_t> rank_ids,
-                                                                    std::span<const std::string> clique_ids) const {
+                                                                    std::span<const std::string> clique_ids) const try {
   std::vector<const char*> clique_data;
   std::vector<std::size_t> clique_sizes;
   for (const std::string& id : clique_ids) {
@@ -171,6 +180,7 @@ Result<std::vector<Communicator>> Collectives::create_communicators(std::span<co
   if (args.communicators_holder_deleter != nullptr) args.communicators_holder_deleter(args.communicators_holder);
   return communicators;
 }
+PJRT_CATCH
 
 Collectives CollectivesExtension::adopt(abi::PJRT_Collectives* raw, std::shared_ptr<const void> owner) const {
   const pjrt::detail::PluginState* plugin = &state();

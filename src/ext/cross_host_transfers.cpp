@@ -162,7 +162,7 @@ Result<void> put_tasks(Args& args, const CrossHostTasks& tasks) {
 }  // namespace
 
 Result<void> SendCanceller::cancel(std::string_view descriptor, const Error& reason,
-                                   std::function<void(Result<void>)> on_done) const {
+                                   std::function<void(Result<void>)> on_done) const try {
   if (empty())
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the receive was made without allow_cancel"));
   if (!on_done) return refuse("the callback is empty");
@@ -175,8 +175,9 @@ Result<void> SendCanceller::cancel(std::string_view descriptor, const Error& rea
     return {};
   });
 }
+PJRT_CATCH
 
-Result<void> CrossHostTransfers::check_arguments_known() const {
+Result<void> CrossHostTransfers::check_arguments_known() const try {
   if (state()
           .extension<abi::PJRT_CrossHostTransfers_Extension>(kType)
           ->PJRT_Transfers_PJRT_Client_CrossHostSendBuffers != nullptr)
@@ -185,9 +186,10 @@ Result<void> CrossHostTransfers::check_arguments_known() const {
       Error(ErrorCode::Unimplemented, "the CrossHostTransfers extension of plugin " + plugin().description() +
                                           " is of its first version, whose functions take other arguments"));
 }
+PJRT_CATCH
 
 Result<std::vector<Event>> CrossHostTransfers::send_buffers(std::span<const CrossHostSend> sends,
-                                                            const CrossHostTasks& tasks) const {
+                                                            const CrossHostTasks& tasks) const try {
   if (sends.empty()) return std::vector<Event>();
   std::vector<abi::PJRT_Buffer*> buffers;
   std::vector<std::int32_t> devices;
@@ -217,10 +219,11 @@ Result<std::vector<Event>> CrossHostTransfers::send_buffers(std::span<const Cros
   for (abi::PJRT_Event* event : events) started.push_back(pjrt::detail::make_event(state(), first->client, event));
   return started;
 }
+PJRT_CATCH
 
 Result<std::vector<Buffer>> CrossHostTransfers::receive_buffers(const Device& device,
                                                                 std::span<const CrossHostReceive> receives,
-                                                                const CrossHostTasks& tasks) const {
+                                                                const CrossHostTasks& tasks) const try {
   const Client client(device.client_state());
   PJRT_CHECK(check_same_plugin(client.plugin(), "device"));
   PJRT_TRY(const pjrt::detail::Placement place, pjrt::detail::place(client.state(), device, {}));
@@ -243,10 +246,11 @@ Result<std::vector<Buffer>> CrossHostTransfers::receive_buffers(const Device& de
   PJRT_CHECK(call_extension<fn::PJRT_Transfers_PJRT_Client_CrossHostReceiveBuffers>(state(), args));
   return wanted.buffers(device);
 }
+PJRT_CATCH
 
 Result<std::vector<Buffer>> CrossHostTransfers::make_receive_buffers(
     const Device& device, std::span<const ShapeSpec> specs, std::function<void(Result<ReceiveDescriptors>)> notifier,
-    bool allow_cancel) const {
+    bool allow_cancel) const try {
   if (!notifier) return refuse("the notifier is empty");
   PJRT_CHECK(check_arguments_known());
   const Client client(device.client_state());
@@ -268,9 +272,10 @@ Result<std::vector<Buffer>> CrossHostTransfers::make_receive_buffers(
   }
   return wanted.buffers(device);
 }
+PJRT_CATCH
 
 Result<void> CrossHostTransfers::copy_to_remote_device(const Buffer& buffer, std::string descriptor,
-                                                       std::function<void(Result<void>, bool)> on_done) const {
+                                                       std::function<void(Result<void>, bool)> on_done) const try {
   if (!on_done) return refuse("the callback is empty");
   PJRT_CHECK(check_arguments_known());
   PJRT_TRY(const pjrt::detail::BufferState* b, pjrt::detail::live(buffer));
@@ -298,5 +303,6 @@ Result<void> CrossHostTransfers::copy_to_remote_device(const Buffer& buffer, std
   }
   return started;
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

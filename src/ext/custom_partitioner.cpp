@@ -170,7 +170,7 @@ void on_propagate_user_sharding(abi::JAX_CustomCallPartitioner_Callbacks* callba
 }  // namespace
 
 Result<void> CustomPartitioner::register_custom_partitioner(std::string_view name,
-                                                            CustomCallPartitioner partitioner) const {
+                                                            CustomCallPartitioner partitioner) const try {
   if (name.empty() || !partitioner.partition) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "a partitioner has a name and a function that partitions"));
@@ -191,12 +191,14 @@ Result<void> CustomPartitioner::register_custom_partitioner(std::string_view nam
   pjrt::detail::keep_for_ever(std::move(r));
   return {};
 }
+PJRT_CATCH
 
-Result<void> CustomPartitioner::register_batch_partitionable(std::string_view name) const {
+Result<void> CustomPartitioner::register_batch_partitionable(std::string_view name) const try {
   if (name.empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "a custom call has a name"));
   PJRT_CHECK(pjrt::detail::call_extension<fn::PJRT_Register_Batch_Partitionable>(
       state(), {.name = name.data(), .name_size = name.size()}));
   return {};
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -8,7 +8,7 @@ namespace pjrt::ext {
 
 namespace fn = abi::fn;
 
-Result<std::string> ExecutableMetadata::serialized_metadata(const Executable& executable) const {
+Result<std::string> ExecutableMetadata::serialized_metadata(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_GetExecutableMetadata>(
                                 state(), {.executable = executable.raw(), .metadata = nullptr}));
@@ -18,5 +18,6 @@ Result<std::string> ExecutableMetadata::serialized_metadata(const Executable& ex
       state(), {.metadata = args.metadata});
   return bytes;
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

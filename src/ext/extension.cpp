@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/plugin_state.hpp"
+#include "core/try.hpp"
 #include "pjrt/client.hpp"
 
 namespace pjrt::ext {
@@ -46,20 +47,22 @@ std::string_view known_carriers(int type) {
 
 }  // namespace
 
-Result<void> Extension::check(const Plugin& plugin, int type) {
+Result<void> Extension::check(const Plugin& plugin, int type) try {
   if (plugin.state().extension_copies[static_cast<std::size_t>(type)] != nullptr) return {};
   const abi::ExtensionType& known = abi::extension_types[static_cast<std::size_t>(type)];
   return std::unexpected(Error(ErrorCode::Unimplemented,
                                "plugin " + plugin.description() + " (API " + to_string(plugin.api_version()) +
                                    ") has no " + known.name + " extension; " + std::string(known_carriers(type))));
 }
+PJRT_CATCH
 
-Result<void> Extension::check_same_plugin(const Plugin& other, std::string_view what) const {
+Result<void> Extension::check_same_plugin(const Plugin& other, std::string_view what) const try {
   if (other == plugin()) return {};
   return std::unexpected(Error(ErrorCode::InvalidArgument, "the " + std::string(what) + " belongs to plugin " +
                                                                other.description() + ", the extension to plugin " +
                                                                plugin().description()));
 }
+PJRT_CATCH
 
 Plugin Extension::plugin_of(const Client& client) noexcept {
   return client.plugin();

@@ -9,7 +9,7 @@ namespace pjrt::ext {
 
 namespace fn = abi::fn;
 
-Result<std::int64_t> Ffi::register_type(std::string_view name, void (*deleter)(void*)) const {
+Result<std::int64_t> Ffi::register_type(std::string_view name, void (*deleter)(void*)) const try {
   // The plugin keeps the address; a type is registered once in a process.
   auto info = std::make_unique<abi::PJRT_FFI_Type_Info>();
   info->deleter = deleter;
@@ -21,9 +21,10 @@ Result<std::int64_t> Ffi::register_type(std::string_view name, void (*deleter)(v
   pjrt::detail::keep_for_ever(std::move(info));
   return args.type_id;
 }
+PJRT_CATCH
 
 Result<void> Ffi::add_user_data(const ExecuteContext& context, std::int64_t type, void* object,
-                                std::shared_ptr<void> owner) const {
+                                std::shared_ptr<void> owner) const try {
   PJRT_CHECK(check_same_plugin(context.plugin(), "execute context"));
   if (object == nullptr) return std::unexpected(Error(ErrorCode::InvalidArgument, "the user data is null"));
   abi::PJRT_FFI_UserData_Add_Args args{};
@@ -34,9 +35,10 @@ Result<void> Ffi::add_user_data(const ExecuteContext& context, std::int64_t type
   context.attach(std::move(owner));
   return {};
 }
+PJRT_CATCH
 
 Result<void> Ffi::register_handler(std::string_view target, std::string_view platform, FfiHandler handler,
-                                   FfiHandlerTraits traits) const {
+                                   FfiHandlerTraits traits) const try {
   if (handler == nullptr)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "the handler of '" + std::string(target) + "' is null"));
   if (target.empty() || platform.empty())
@@ -51,5 +53,6 @@ Result<void> Ffi::register_handler(std::string_view target, std::string_view pla
       traits.command_buffer_compatible ? abi::PJRT_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE : 0);
   return pjrt::detail::call_extension<fn::PJRT_FFI_Register_Handler>(state(), args);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -35,7 +35,7 @@ abi::PJRT_Gpu_Register_Custom_Call_Args named(std::string_view name, int api_ver
 
 }  // namespace
 
-Result<void> GpuCustomCall::register_untyped(std::string_view name, UntypedFunction function) const {
+Result<void> GpuCustomCall::register_untyped(std::string_view name, UntypedFunction function) const try {
   if (name.empty() || function == nullptr)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a custom call has a name and a function"));
   Names& all = names();
@@ -52,8 +52,9 @@ Result<void> GpuCustomCall::register_untyped(std::string_view name, UntypedFunct
   all.taken.emplace(key, function);
   return {};
 }
+PJRT_CATCH
 
-Result<void> GpuCustomCall::register_typed(std::string_view name, const Handlers& handlers) const {
+Result<void> GpuCustomCall::register_typed(std::string_view name, const Handlers& handlers) const try {
   if (name.empty() || handlers.execute == nullptr)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a typed custom call has a name and an execute handler"));
   abi::PJRT_Gpu_Register_Custom_Call_Args args = named(name, 1);
@@ -63,5 +64,6 @@ Result<void> GpuCustomCall::register_typed(std::string_view name, const Handlers
   args.handler_execute = reinterpret_cast<void*>(handlers.execute);
   return pjrt::detail::call_extension<fn::PJRT_Gpu_Register_Custom_Call>(state(), args);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -19,14 +19,15 @@ std::unexpected<Error> nothing_allocated(std::size_t size) {
 
 }  // namespace
 
-Result<std::size_t> HostAllocator::preferred_alignment(const Client& client) const {
+Result<std::size_t> HostAllocator::preferred_alignment(const Client& client) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostAllocator_GetPreferredAlignment>(
                                 state(), {.client = client.raw()}));
   return args.preferred_alignment;
 }
+PJRT_CATCH
 
-Result<HostMemory> HostAllocator::allocate(const Client& client, std::size_t size, std::size_t alignment) const {
+Result<HostMemory> HostAllocator::allocate(const Client& client, std::size_t size, std::size_t alignment) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   if (!std::has_single_bit(alignment))
     return std::unexpected(
@@ -40,8 +41,9 @@ Result<HostMemory> HostAllocator::allocate(const Client& client, std::size_t siz
   });
   return HostMemory(std::move(owner), {static_cast<std::byte*>(args.ptr), size});
 }
+PJRT_CATCH
 
-Result<HostMemory> HostMemoryAllocator::allocate(const Client& client, std::size_t size, int numa_node) const {
+Result<HostMemory> HostMemoryAllocator::allocate(const Client& client, std::size_t size, int numa_node) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_HostMemoryAllocator_Allocate>(
                                 state(), {.client = client.raw(), .size = size, .numa_node = numa_node}));
@@ -51,5 +53,6 @@ Result<HostMemory> HostMemoryAllocator::allocate(const Client& client, std::size
   });
   return HostMemory(std::move(owner), {reinterpret_cast<std::byte*>(args.ptr), size});
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -17,8 +17,8 @@ namespace {
 Result<Layout> read(const PluginState& plugin, abi::PJRT_Layouts_MemoryLayout* raw) {
   PJRT_TRY(const auto args,
            pjrt::detail::call_extension<fn::PJRT_Layouts_MemoryLayout_Serialize>(plugin, {.layout = raw}));
-  const auto bytes = pjrt::detail::own_bytes(plugin, args.serialized_bytes, args.serialized_bytes_size, args.serialized_layout,
-                                             args.serialized_layout_deleter);
+  const auto bytes = pjrt::detail::own_bytes(plugin, args.serialized_bytes, args.serialized_bytes_size,
+                                             args.serialized_layout, args.serialized_layout_deleter);
   return Layout::parse(bytes.text());
 }
 
@@ -42,7 +42,7 @@ Result<std::vector<Layout>> read_all(const PluginState& plugin, abi::PJRT_Layout
 
 }  // namespace
 
-Result<Layout> Layouts::default_layout(const Client& client, const Shape& shape) const {
+Result<Layout> Layouts::default_layout(const Client& client, const Shape& shape) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   PJRT_CHECK(pjrt::detail::check_shape(state(), shape));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Layouts_PJRT_Client_GetDefaultLayout>(
@@ -52,8 +52,9 @@ Result<Layout> Layouts::default_layout(const Client& client, const Shape& shape)
                                           .num_dims = shape.rank()}));
   return take(state(), args.layout);
 }
+PJRT_CATCH
 
-Result<Layout> Layouts::default_layout(const Topology& topology, const Shape& shape) const {
+Result<Layout> Layouts::default_layout(const Topology& topology, const Shape& shape) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_CHECK(pjrt::detail::check_shape(state(), shape));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Layouts_PJRT_Topology_GetDefaultLayout>(
@@ -63,27 +64,31 @@ Result<Layout> Layouts::default_layout(const Topology& topology, const Shape& sh
                                           .num_dims = shape.rank()}));
   return take(state(), args.layout);
 }
+PJRT_CATCH
 
-Result<Layout> Layouts::layout_of(const Buffer& buffer) const {
+Result<Layout> Layouts::layout_of(const Buffer& buffer) const try {
   PJRT_TRY(const pjrt::detail::BufferState* b, pjrt::detail::live(buffer));
   PJRT_CHECK(check_same_plugin(Plugin(b->client->plugin), "buffer"));
   PJRT_TRY(const auto args,
            pjrt::detail::call_extension<fn::PJRT_Layouts_PJRT_Buffer_MemoryLayout>(state(), {.buffer = b->raw}));
   return take(state(), args.layout);
 }
+PJRT_CATCH
 
-Result<std::vector<Layout>> Layouts::output_layouts(const Executable& executable) const {
+Result<std::vector<Layout>> Layouts::output_layouts(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Layouts_PJRT_Executable_GetOutputLayouts>(
                                 state(), {.executable = executable.raw()}));
   return read_all(state(), args.layouts, args.num_outputs);
 }
+PJRT_CATCH
 
-Result<std::vector<Layout>> Layouts::parameter_layouts(const Executable& executable) const {
+Result<std::vector<Layout>> Layouts::parameter_layouts(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Layouts_PJRT_Executable_GetParameterLayouts>(
                                 state(), {.executable = executable.raw()}));
   return read_all(state(), args.layouts, args.num_parameters);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -64,24 +64,28 @@ Handlers& handlers() {
 
 }  // namespace
 
-Result<void> MegascaleClientContext::initialize() const {
+Result<void> MegascaleClientContext::initialize() const try {
   PJRT_CHECK(call_extension<fn::PJRT_Megascale_ClientContext_Initialize>(*plugin_, {.client_context = raw_.get()}));
   return {};
 }
+PJRT_CATCH
 
-Result<void> MegascaleClientContext::unblock_pending_work(int launch_id, std::chrono::milliseconds expire_after) const {
+Result<void> MegascaleClientContext::unblock_pending_work(int launch_id, std::chrono::milliseconds expire_after) const
+    try {
   abi::PJRT_Megascale_ClientContext_UnblockPendingWork_Args args{};
   args.client_context = raw_.get();
   args.launch_id = launch_id;
   args.expire_after_ms = expire_after.count();
   return call_extension<fn::PJRT_Megascale_ClientContext_UnblockPendingWork>(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<int> MegascaleClientContext::megascale_port() const {
+Result<int> MegascaleClientContext::megascale_port() const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Megascale_ClientContext_MegascalePort>(*plugin_, {.client_context = raw_.get()}));
   return args.port;
 }
+PJRT_CATCH
 
 MegascaleErrorDigest::~MegascaleErrorDigest() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_Megascale_ErrorDigest_Delete>(*plugin_, {.digest = raw_});
@@ -91,12 +95,14 @@ MegascaleErrorAggregator::~MegascaleErrorAggregator() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_Megascale_ErrorAggregator_Delete>(*plugin_, {.aggregator = raw_});
 }
 
-Result<void> MegascaleErrorAggregator::check() const {
+Result<void> MegascaleErrorAggregator::check() const try {
   if (raw_ != nullptr) return {};
   return refuse(ErrorCode::FailedPrecondition, "the error aggregator was moved from");
 }
+PJRT_CATCH
 
-Result<void> MegascaleErrorAggregator::add_error(std::string_view worker_id, std::string_view serialized_error) const {
+Result<void> MegascaleErrorAggregator::add_error(std::string_view worker_id, std::string_view serialized_error) const
+    try {
   PJRT_CHECK(check());
   abi::PJRT_Megascale_ErrorAggregator_AddError_Args args{};
   args.aggregator = raw_;
@@ -106,15 +112,17 @@ Result<void> MegascaleErrorAggregator::add_error(std::string_view worker_id, std
   args.serialized_error_size = serialized_error.size();
   return call_extension<fn::PJRT_Megascale_ErrorAggregator_AddError>(*plugin_, args);
 }
+PJRT_CATCH
 
-Result<MegascaleErrorDigest> MegascaleErrorAggregator::process_and_shutdown() const {
+Result<MegascaleErrorDigest> MegascaleErrorAggregator::process_and_shutdown() const try {
   PJRT_CHECK(check());
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Megascale_ErrorAggregator_ProcessAndShutdown>(*plugin_, {.aggregator = raw_}));
   return MegascaleErrorDigest(plugin_, args.digest);
 }
+PJRT_CATCH
 
-Result<void> MegascaleErrorAggregator::log_error_digest(const MegascaleErrorDigest& digest) const {
+Result<void> MegascaleErrorAggregator::log_error_digest(const MegascaleErrorDigest& digest) const try {
   PJRT_CHECK(check());
   if (digest.raw() == nullptr) return refuse(ErrorCode::FailedPrecondition, "the error digest was moved from");
   if (!(digest.plugin() == Plugin(plugin_)))
@@ -123,18 +131,21 @@ Result<void> MegascaleErrorAggregator::log_error_digest(const MegascaleErrorDige
       *plugin_, {.aggregator = raw_, .digest = digest.raw()}));
   return {};
 }
+PJRT_CATCH
 
-Result<std::size_t> MegascaleErrorAggregator::size() const {
+Result<std::size_t> MegascaleErrorAggregator::size() const try {
   PJRT_CHECK(check());
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Megascale_ErrorAggregator_Size>(*plugin_, {.aggregator = raw_}));
   return args.size;
 }
+PJRT_CATCH
 
-Result<bool> MegascaleErrorAggregator::active() const {
+Result<bool> MegascaleErrorAggregator::active() const try {
   PJRT_CHECK(check());
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Megascale_ErrorAggregator_Active>(*plugin_, {.aggregator = raw_}));
   return args.active;
 }
+PJRT_CATCH
 
 namespace {
 
@@ -149,27 +160,30 @@ MegascaleClientContext make_context(const PluginState& plugin, abi::PJRT_Megasca
 
 }  // namespace
 
-Result<MegascaleClientContext> Megascale::create_client_context(const Client& client) const {
+Result<MegascaleClientContext> Megascale::create_client_context(const Client& client) const try {
   PJRT_CHECK(check_same_plugin(client.plugin(), "client"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Megascale_CreateClientContextFromPjRtClient>(state(), {.client = client.raw()}));
   return make_context(state(), args.client_context, client);
 }
+PJRT_CATCH
 
-Result<MegascaleClientContext> Megascale::create_default_client_context() const {
+Result<MegascaleClientContext> Megascale::create_default_client_context() const try {
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Megascale_CreateDefaultClientContext>(state(), {}));
   return make_context(state(), args.client_context, {});
 }
+PJRT_CATCH
 
-Result<MultiSliceConfig> Megascale::create_aot_config(const Topology& topology, int num_slices) const {
+Result<MultiSliceConfig> Megascale::create_aot_config(const Topology& topology, int num_slices) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Megascale_CreateAoTConfig>(
                                 state(), {.topology = topology.raw(), .num_slices = num_slices}));
   return MultiSliceConfig(&state(), args.multi_slice_config);
 }
+PJRT_CATCH
 
 Result<MultiSliceConfig> Megascale::create_multi_slice_config(const Topology& topology, const MegascaleSlice& slice,
-                                                              const MegascaleClientContext& context) const {
+                                                              const MegascaleClientContext& context) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_CHECK(check_same_plugin(context.plugin(), "context"));
   abi::PJRT_Megascale_CreateMultiSliceConfig_Args args{};
@@ -185,10 +199,11 @@ Result<MultiSliceConfig> Megascale::create_multi_slice_config(const Topology& to
   PJRT_CHECK(call_extension<fn::PJRT_Megascale_CreateMultiSliceConfig>(state(), args));
   return MultiSliceConfig(&state(), args.multi_slice_config);
 }
+PJRT_CATCH
 
 Result<Collectives> Megascale::create_collectives(const MegascaleClientContext& context,
                                                   const MegascaleProcesses& processes,
-                                                  std::string_view dcn_topology) const {
+                                                  std::string_view dcn_topology) const try {
   PJRT_CHECK(check_same_plugin(context.plugin(), "context"));
   PJRT_TRY(const CollectivesExtension collectives, CollectivesExtension::of(plugin()));
   std::vector<const char*> addresses;
@@ -218,15 +233,17 @@ Result<Collectives> Megascale::create_collectives(const MegascaleClientContext& 
   PJRT_CHECK(call_extension<fn::PJRT_Megascale_CreateMegascaleCollectives>(state(), args));
   return collectives.adopt(args.collectives, context.shared());
 }
+PJRT_CATCH
 
-Result<std::int64_t> Megascale::megascale_id(const MegascaleDevice& device) const {
+Result<std::int64_t> Megascale::megascale_id(const MegascaleDevice& device) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Megascale_DeviceId_To_MegascaleId>(
                state(), {.slice_id = device.slice_id, .per_slice_device_id = device.per_slice_device_id}));
   return args.megascale_id;
 }
+PJRT_CATCH
 
-Result<MegascaleDevice> Megascale::device_of(std::int64_t megascale_id) const {
+Result<MegascaleDevice> Megascale::device_of(std::int64_t megascale_id) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_Megascale_MegascaleId_To_DeviceId>(state(), {.megascale_id = megascale_id}));
   const MegascaleDevice device{args.slice_id, args.per_slice_device_id};
@@ -234,8 +251,9 @@ Result<MegascaleDevice> Megascale::device_of(std::int64_t megascale_id) const {
   if (const auto back = this->megascale_id(device); back && *back == megascale_id) return device;
   return refuse(ErrorCode::OutOfRange, "megascale id " + std::to_string(megascale_id) + " is that of no device");
 }
+PJRT_CATCH
 
-Result<void> Megascale::register_error_handler(std::string_view name, ErrorHandler handler) const {
+Result<void> Megascale::register_error_handler(std::string_view name, ErrorHandler handler) const try {
   if (name.empty() || !handler) return refuse(ErrorCode::InvalidArgument, "an error handler has a name and a function");
   Handlers& all = handlers();
   const std::lock_guard lock(all.mutex);
@@ -255,8 +273,9 @@ Result<void> Megascale::register_error_handler(std::string_view name, ErrorHandl
     block->drop();
   return done;
 }
+PJRT_CATCH
 
-Result<void> Megascale::unregister_error_handler(std::string_view name) const {
+Result<void> Megascale::unregister_error_handler(std::string_view name) const try {
   Handlers& all = handlers();
   const std::lock_guard lock(all.mutex);
   const auto it = all.registered.find({&state(), std::string(name)});
@@ -268,14 +287,16 @@ Result<void> Megascale::unregister_error_handler(std::string_view name) const {
   all.registered.erase(it);
   return {};
 }
+PJRT_CATCH
 
-Result<MegascaleErrorAggregator> Megascale::create_error_aggregator(std::string_view app_type) const {
+Result<MegascaleErrorAggregator> Megascale::create_error_aggregator(std::string_view app_type) const try {
   PJRT_TRY(const auto args, call_extension<fn::PJRT_Megascale_ErrorAggregator_Create>(
                                 state(), {.app_type = app_type.data(), .app_type_size = app_type.size()}));
   return MegascaleErrorAggregator(&state(), args.aggregator);
 }
+PJRT_CATCH
 
-Result<MegascaleRuntimeError> Megascale::get_or_create_runtime_error(const MegascaleError& error) const {
+Result<MegascaleRuntimeError> Megascale::get_or_create_runtime_error(const MegascaleError& error) const try {
   abi::PJRT_Megascale_GetOrCreateRuntimeError_Args args{};
   args.error_type = error.error_type;
   args.start_time_nanos = error.start_time.time_since_epoch().count();
@@ -286,12 +307,13 @@ Result<MegascaleRuntimeError> Megascale::get_or_create_runtime_error(const Megas
   args.has_unrecoverable_error_type = error.unrecoverable_error_type.has_value();
   args.unrecoverable_error_type = error.unrecoverable_error_type.value_or(0);
   PJRT_CHECK(call_extension<fn::PJRT_Megascale_GetOrCreateRuntimeError>(state(), args));
-  const auto bytes =
-      pjrt::detail::own_bytes(state(), args.serialized_error, args.serialized_error_size, args.error, args.error_deleter);
+  const auto bytes = pjrt::detail::own_bytes(state(), args.serialized_error, args.serialized_error_size, args.error,
+                                             args.error_deleter);
   return MegascaleRuntimeError{std::string(bytes.text()), args.is_new_error};
 }
+PJRT_CATCH
 
-Result<std::vector<std::string>> Megascale::interface_addresses(const MegascaleInterfaces& interfaces) const {
+Result<std::vector<std::string>> Megascale::interface_addresses(const MegascaleInterfaces& interfaces) const try {
   std::vector<const char*> prefixes;
   std::vector<std::size_t> sizes;
   for (const std::string& prefix : interfaces.prefixes) {
@@ -314,6 +336,7 @@ Result<std::vector<std::string>> Megascale::interface_addresses(const MegascaleI
   if (args.addresses_deleter != nullptr) args.addresses_deleter(args.addresses);
   return addresses;
 }
+PJRT_CATCH
 
 std::vector<std::string_view> Megascale::withdrawn_functions() const {
   const auto& e = *state().extension<abi::PJRT_Megascale_Extension>(kType);

@@ -8,7 +8,7 @@ namespace pjrt::ext {
 
 namespace fn = abi::fn;
 
-Result<DeviceMemoryDescriptions> MemoryDescriptions::memory_descriptions(const DeviceDescription& device) const {
+Result<DeviceMemoryDescriptions> MemoryDescriptions::memory_descriptions(const DeviceDescription& device) const try {
   PJRT_CHECK(check_same_plugin(Plugin(&device.plugin_state()), "device description"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_DeviceDescription_MemoryDescriptions>(
                                 state(), {.device_description = device.raw()}));
@@ -21,5 +21,6 @@ Result<DeviceMemoryDescriptions> MemoryDescriptions::memory_descriptions(const D
   if (args.default_memory_index < all.descriptions.size()) all.default_index = args.default_memory_index;  // -1: none
   return all;
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

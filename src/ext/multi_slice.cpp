@@ -22,19 +22,21 @@ MultiSliceConfig::~MultiSliceConfig() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_MultiSlice_Config_Destroy>(*plugin_, {.config = raw_});
 }
 
-Result<int> MultiSliceConfig::num_slices() const {
+Result<int> MultiSliceConfig::num_slices() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_MultiSlice_Config_NumSlices>(*plugin_, {.config = raw_}));
   return args.num_slices;
 }
+PJRT_CATCH
 
-Result<int> MultiSliceConfig::slice_id() const {
+Result<int> MultiSliceConfig::slice_id() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_MultiSlice_Config_SliceId>(*plugin_, {.config = raw_}));
   return args.slice_id;
 }
+PJRT_CATCH
 
-Result<std::map<int, int>> MultiSliceConfig::num_devices_per_slice() const {
+Result<std::map<int, int>> MultiSliceConfig::num_devices_per_slice() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_MultiSlice_Config_NumDevicesPerSlice>(*plugin_, {.config = raw_}));
   std::map<int, int> devices;
@@ -44,13 +46,15 @@ Result<std::map<int, int>> MultiSliceConfig::num_devices_per_slice() const {
     args.devices_per_slice_map_deleter(args.devices_per_slice_map);
   return devices;
 }
+PJRT_CATCH
 
-Result<std::string> MultiSliceConfig::serialize() const {
+Result<std::string> MultiSliceConfig::serialize() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_MultiSlice_Config_Serialize>(*plugin_, {.config = raw_}));
-  return std::string(
-      pjrt::detail::own_bytes(*plugin_, args.serialized, args.size, args.serialized_config, args.serialized_config_deleter)
-          .text());
+  return std::string(pjrt::detail::own_bytes(*plugin_, args.serialized, args.size, args.serialized_config,
+                                             args.serialized_config_deleter)
+                         .text());
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -57,7 +57,7 @@ std::string PartialProgram::serialize() const {
   return bytes;
 }
 
-Result<PartialProgram> PartialProgram::parse(std::string_view bytes) {
+Result<PartialProgram> PartialProgram::parse(std::string_view bytes) try {
   namespace f = proto::PjRtPartialProgramProto;
   return proto::guarded("PjRtPartialProgramProto", [&] {
     PartialProgram p;
@@ -89,26 +89,29 @@ Result<PartialProgram> PartialProgram::parse(std::string_view bytes) {
     return p;
   });
 }
+PJRT_CATCH
 
-Result<PhaseCompiler> PhaseCompile::compiler() const {
+Result<PhaseCompiler> PhaseCompile::compiler() const try {
   PJRT_TRY(const auto args, call_extension<fn::PJRT_PhaseCompile_Get_Compiler>(state(), {}));
   return PhaseCompiler(&state(), args.phase_compiler);
 }
+PJRT_CATCH
 
 PhaseCompiler::~PhaseCompiler() {
   if (raw_ != nullptr) (void)call_extension<fn::PJRT_PhaseCompile_Destroy_Compiler>(*plugin_, {.phase_compiler = raw_});
 }
 
-Result<std::vector<std::string>> PhaseCompiler::phase_names() const {
+Result<std::vector<std::string>> PhaseCompiler::phase_names() const try {
   if (raw_ == nullptr) return moved_from();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_PhaseCompile_Get_PhaseNames>(*plugin_, {.phase_compiler = raw_}));
   return take(*plugin_, args.phase_names, args.phase_names_sizes, args.num_phase_names);
 }
+PJRT_CATCH
 
 Result<std::vector<std::string>> PhaseCompiler::run_phases(std::span<const std::string> programs,
                                                            std::span<const std::string> phases,
                                                            const CompileOptions& options,
-                                                           const Topology& topology) const {
+                                                           const Topology& topology) const try {
   if (raw_ == nullptr) return moved_from();
   if (!(topology.plugin() == Plugin(plugin_)))
     return std::unexpected(
@@ -131,5 +134,6 @@ Result<std::vector<std::string>> PhaseCompiler::run_phases(std::span<const std::
   PJRT_CHECK(call_extension<fn::PJRT_PhaseCompile_Run_Phase>(*plugin_, args));
   return take(*plugin_, args.output_programs, args.output_programs_sizes, args.num_output_programs);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

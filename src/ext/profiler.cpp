@@ -92,7 +92,7 @@ std::int64_t Profiler::traceme_context_id() const noexcept {
   return state().extension<abi::PJRT_Profiler_Extension>(kType)->traceme_context_id;
 }
 
-Result<ProfileSession> Profiler::start(std::string_view options) const {
+Result<ProfileSession> Profiler::start(std::string_view options) const try {
   abi::PLUGIN_Profiler_Create_Args create{};
   create.options = options.data();
   create.options_size = options.size();
@@ -108,6 +108,7 @@ Result<ProfileSession> Profiler::start(std::string_view options) const {
   }
   return ProfileSession(&state(), api(), created.profiler);
 }
+PJRT_CATCH
 
 ProfileSession::ProfileSession(ProfileSession&& other) noexcept
     : plugin_(other.plugin_), api_(other.api_), raw_(std::exchange(other.raw_, nullptr)), running_(other.running_) {}
@@ -129,7 +130,7 @@ ProfileSession::~ProfileSession() {
   (void)PROFILER_CALL(*plugin_, api_, destroy, destroy);
 }
 
-Result<void> ProfileSession::stop() {
+Result<void> ProfileSession::stop() try {
   if (raw_ == nullptr || !running_)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the profile has been stopped already"));
   running_ = false;
@@ -138,8 +139,9 @@ Result<void> ProfileSession::stop() {
   PJRT_CHECK(PROFILER_CALL(*plugin_, api_, stop, stop));
   return {};
 }
+PJRT_CATCH
 
-Result<std::vector<std::byte>> ProfileSession::collect() const {
+Result<std::vector<std::byte>> ProfileSession::collect() const try {
   if (raw_ == nullptr || running_)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
   abi::PLUGIN_Profiler_CollectData_Args ask{};
@@ -156,8 +158,9 @@ Result<std::vector<std::byte>> ProfileSession::collect() const {
   (void)filled;
   return without_terminator(std::move(bytes));
 }
+PJRT_CATCH
 
-Result<std::vector<std::byte>> ProfileSession::consume() const {
+Result<std::vector<std::byte>> ProfileSession::consume() const try {
   if (raw_ == nullptr || running_)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "a profile is collected after it was stopped"));
   abi::PLUGIN_Profiler_Consume_Args consume{};
@@ -182,11 +185,13 @@ Result<std::vector<std::byte>> ProfileSession::consume() const {
   }
   return bytes;
 }
+PJRT_CATCH
 
-Result<Profile> ProfileSession::finish() {
+Result<Profile> ProfileSession::finish() try {
   if (running_) PJRT_CHECK(stop());
   PJRT_TRY(const std::vector<std::byte> bytes, collect());
   return Profile::parse(bytes);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -19,18 +19,20 @@ std::optional<std::vector<std::string>> copy(const char* const* texts, const std
 
 }  // namespace
 
-Result<std::optional<std::vector<std::string>>> Shardings::parameter_shardings(const Executable& executable) const {
+Result<std::optional<std::vector<std::string>>> Shardings::parameter_shardings(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_ParameterShardings>(
                                 state(), {.executable = executable.raw()}));
   return copy(args.shardings, args.sharding_sizes, args.num_parameters);
 }
+PJRT_CATCH
 
-Result<std::optional<std::vector<std::string>>> Shardings::output_shardings(const Executable& executable) const {
+Result<std::optional<std::vector<std::string>>> Shardings::output_shardings(const Executable& executable) const try {
   PJRT_CHECK(check_same_plugin(executable.plugin(), "executable"));
   PJRT_TRY(const auto args, pjrt::detail::call_extension<fn::PJRT_Shardings_PJRT_Executable_OutputShardings>(
                                 state(), {.executable = executable.raw()}));
   return copy(args.shardings, args.sharding_sizes, args.num_outputs);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -21,15 +21,16 @@ const char* chars(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-Result<OwnedBytes> TpuExecutable::target_arguments(std::span<const std::byte> executable) const {
+Result<OwnedBytes> TpuExecutable::target_arguments(std::span<const std::byte> executable) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetTargetArguments>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
   return own_bytes(state(), args.target_arguments, args.target_arguments_size, args.target_arguments_ptr,
                    args.target_arguments_deleter);
 }
+PJRT_CATCH
 
-Result<Program> TpuExecutable::hlo_module_with_config(std::span<const std::byte> executable) const {
+Result<Program> TpuExecutable::hlo_module_with_config(std::span<const std::byte> executable) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetHloModuleWithConfig>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
@@ -37,17 +38,19 @@ Result<Program> TpuExecutable::hlo_module_with_config(std::span<const std::byte>
                                      args.hlo_module_with_config_ptr, args.hlo_module_with_config_deleter);
   return Program("hlo_with_config", std::string(bytes.text()));
 }
+PJRT_CATCH
 
-Result<OwnedBytes> TpuExecutable::compiled_memory_stats(std::span<const std::byte> executable) const {
+Result<OwnedBytes> TpuExecutable::compiled_memory_stats(std::span<const std::byte> executable) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_GetCompiledMemoryStats>(
                state(), {.serialized_executable = chars(executable), .serialized_executable_size = executable.size()}));
   return own_bytes(state(), args.compiled_memory_stats, args.compiled_memory_stats_size, args.compiled_memory_stats_ptr,
                    args.compiled_memory_stats_deleter);
 }
+PJRT_CATCH
 
 Result<NamedValues> TpuExecutable::run_hlo_cost_analysis(std::span<const std::byte> target_arguments,
-                                                         std::span<const Program> modules) const {
+                                                         std::span<const Program> modules) const try {
   std::vector<const char*> codes;
   std::vector<std::size_t> sizes;
   for (const Program& module : modules) {
@@ -70,9 +73,10 @@ Result<NamedValues> TpuExecutable::run_hlo_cost_analysis(std::span<const std::by
     args.analysis_results_deleter(args.analysis_results_ptr);
   return values;
 }
+PJRT_CATCH
 
 Result<CompilationEnvironments> TpuExecutable::set_tpu_compilation_env(
-    const CompilationEnvironments& environments) const {
+    const CompilationEnvironments& environments) const try {
   const std::string& bytes = environments.serialize();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuExecutable_SetTpuCompilationEnv>(
                                 state(), {.serialized_compilation_environments = bytes.data(),
@@ -82,9 +86,10 @@ Result<CompilationEnvironments> TpuExecutable::set_tpu_compilation_env(
                 args.result_compilation_environments_ptr, args.result_compilation_environments_deleter);
   return CompilationEnvironments::from_bytes(std::string(result.text()));
 }
+PJRT_CATCH
 
 Result<std::string> TpuExecutable::tpu_compilation_env_field(const CompilationEnvironments& environments,
-                                                             std::string_view field) const {
+                                                             std::string_view field) const try {
   const std::string& bytes = environments.serialize();
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuExecutable_GetTpuCompilationEnvFieldAsString>(
                                 state(), {.serialized_compilation_environments = bytes.data(),
@@ -92,15 +97,18 @@ Result<std::string> TpuExecutable::tpu_compilation_env_field(const CompilationEn
                                           .field_name = field.data(),
                                           .field_name_size = field.size()}));
   return std::string(
-      own_bytes(state(), args.field_value, args.field_value_size, args.field_value_ptr, args.field_value_deleter).text());
+      own_bytes(state(), args.field_value, args.field_value_size, args.field_value_ptr, args.field_value_deleter)
+          .text());
 }
+PJRT_CATCH
 
-Result<bool> TpuExecutable::is_tpu_predetermined_error(std::string_view status) const {
+Result<bool> TpuExecutable::is_tpu_predetermined_error(std::string_view status) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuExecutable_IsTpuPredeterminedError>(
                state(), {.serialized_status = status.data(), .serialized_status_size = status.size()}));
   return args.is_predetermined;
 }
+PJRT_CATCH
 
 std::vector<std::string_view> TpuExecutable::withdrawn_functions() const {
   if (state().extension<abi::PJRT_TpuExecutable_Extension>(kType)->get_core_program_abi_version == nullptr) return {};

@@ -52,72 +52,85 @@ TpuSliceConfig from_c(const abi::PJRT_TpuTopology_SliceConfig& c) {
 }  // namespace
 
 template <class F, class Value, class Args>
-Result<Value> TpuTopology::get(const Topology& topology, Value Args::* field) const {
+Result<Value> TpuTopology::get(const Topology& topology, Value Args::* field) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_TRY(const auto args, call_extension<F>(state(), {.topology = topology.raw()}));
   return args.*field;
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::process_count(const Topology& topology) const {
+Result<int> TpuTopology::process_count(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_ProcessCount>(topology, &abi::PJRT_TpuTopology_ProcessCount_Args::process_count);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::chip_count(const Topology& topology) const {
+Result<int> TpuTopology::chip_count(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_ChipCount>(topology, &abi::PJRT_TpuTopology_ChipCount_Args::chip_count);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::chips_per_process(const Topology& topology) const {
+Result<int> TpuTopology::chips_per_process(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_ChipsPerProcess>(topology,
                                                    &abi::PJRT_TpuTopology_ChipsPerProcess_Args::chips_per_process);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::core_count(const Topology& topology) const {
+Result<int> TpuTopology::core_count(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_CoreCount>(topology,
                                              &abi::PJRT_TpuTopology_CoreCount_Args::core_count_of_default_type);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::core_count_per_chip(const Topology& topology) const {
+Result<int> TpuTopology::core_count_per_chip(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_CoreCountPerChip>(
       topology, &abi::PJRT_TpuTopology_CoreCountPerChip_Args::core_count_of_default_type_per_chip);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::core_count_per_process(const Topology& topology) const {
+Result<int> TpuTopology::core_count_per_process(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_CoreCountPerProcess>(
       topology, &abi::PJRT_TpuTopology_CoreCountPerProcess_Args::core_count_of_default_type_per_process);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::logical_device_count(const Topology& topology) const {
+Result<int> TpuTopology::logical_device_count(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_LogiDeviceCount>(
       topology, &abi::PJRT_TpuTopology_LogiDeviceCount_Args::logical_device_count_of_default_type);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::logical_device_count_per_chip(const Topology& topology) const {
+Result<int> TpuTopology::logical_device_count_per_chip(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_LogiDeviceCountPerChip>(
       topology, &abi::PJRT_TpuTopology_LogiDeviceCountPerChip_Args::logical_device_count_of_default_type_per_chip);
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::logical_device_count_per_process(const Topology& topology) const {
+Result<int> TpuTopology::logical_device_count_per_process(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_LogiDeviceCountPerProcess>(
       topology,
       &abi::PJRT_TpuTopology_LogiDeviceCountPerProcess_Args::logical_device_count_of_default_type_per_process);
 }
+PJRT_CATCH
 
-Result<bool> TpuTopology::is_subslice_topology(const Topology& topology) const {
+Result<bool> TpuTopology::is_subslice_topology(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_IsSubsliceTopology>(
       topology, &abi::PJRT_TpuTopology_IsSubsliceTopology_Args::is_subslice_topology);
 }
+PJRT_CATCH
 
-Result<bool> TpuTopology::is_enhanced_barrier_enabled(const Topology& topology) const {
+Result<bool> TpuTopology::is_enhanced_barrier_enabled(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_IsEnhancedBarrierEnabled>(
       topology, &abi::PJRT_TpuTopology_IsEnhancedBarrierEnabled_Args::is_enhanced_barrier_enabled);
 }
+PJRT_CATCH
 
-Result<bool> TpuTopology::has_limited_ici_connectivity(const Topology& topology) const {
+Result<bool> TpuTopology::has_limited_ici_connectivity(const Topology& topology) const try {
   return get<fn::PJRT_TpuTopology_HasLimitedIciConnectivity>(
       topology, &abi::PJRT_TpuTopology_HasLimitedIciConnectivity_Args::has_limited_ici_connectivity);
 }
+PJRT_CATCH
 
-Result<TpuCoords> TpuTopology::chip_bounds(const Topology& topology) const {
+Result<TpuCoords> TpuTopology::chip_bounds(const Topology& topology) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   Room room{};
   PJRT_TRY(const auto args,
@@ -125,8 +138,9 @@ Result<TpuCoords> TpuTopology::chip_bounds(const Topology& topology) const {
                state(), {.topology = topology.raw(), .chip_bounds_max_dims = room.size(), .chip_bounds = room.data()}));
   return taken(room, args.chip_bounds_num_dims);
 }
+PJRT_CATCH
 
-Result<TpuCoords> TpuTopology::chips_per_process_bounds(const Topology& topology) const {
+Result<TpuCoords> TpuTopology::chips_per_process_bounds(const Topology& topology) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   Room room{};
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_ChipsPerProcessBounds>(
@@ -135,8 +149,9 @@ Result<TpuCoords> TpuTopology::chips_per_process_bounds(const Topology& topology
                                           .chip_per_process_bounds = room.data()}));
   return taken(room, args.chip_per_process_bounds_num_dims);
 }
+PJRT_CATCH
 
-Result<TpuCoords> TpuTopology::process_bounds(const Topology& topology) const {
+Result<TpuCoords> TpuTopology::process_bounds(const Topology& topology) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   Room room{};
   PJRT_TRY(const auto args,
@@ -145,8 +160,9 @@ Result<TpuCoords> TpuTopology::process_bounds(const Topology& topology) const {
                {.topology = topology.raw(), .process_bounds_max_dims = room.size(), .process_bounds = room.data()}));
   return taken(room, args.process_bounds_num_dims);
 }
+PJRT_CATCH
 
-Result<std::vector<std::int32_t>> TpuTopology::process_ids(const Topology& topology) const {
+Result<std::vector<std::int32_t>> TpuTopology::process_ids(const Topology& topology) const try {
   PJRT_TRY(const int count, process_count(topology));
   std::vector<std::int32_t> room(static_cast<std::size_t>(std::max(count, 0)));
   PJRT_TRY(const auto args,
@@ -154,9 +170,10 @@ Result<std::vector<std::int32_t>> TpuTopology::process_ids(const Topology& topol
                state(), {.topology = topology.raw(), .max_process_ids = count, .process_ids = room.data()}));
   return taken(room, args.num_process_ids);
 }
+PJRT_CATCH
 
 Result<std::vector<std::int32_t>> TpuTopology::logical_device_ids_on_process(const Topology& topology,
-                                                                             int process_id) const {
+                                                                             int process_id) const try {
   PJRT_TRY(const int count, logical_device_count_per_process(topology));
   std::vector<std::int32_t> room(static_cast<std::size_t>(std::max(count, 0)));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_LogiDeviceIdsOnProcess>(
@@ -166,24 +183,27 @@ Result<std::vector<std::int32_t>> TpuTopology::logical_device_ids_on_process(con
                                           .logical_device_of_default_type_ids = room.data()}));
   return taken(room, args.num_logical_device_ids);
 }
+PJRT_CATCH
 
-Result<TpuProcessIndex> TpuTopology::process_of_chip(const Topology& topology, int chip_id) const {
+Result<TpuProcessIndex> TpuTopology::process_of_chip(const Topology& topology, int chip_id) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_CHECK(check_not_negative(chip_id, "chip"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_ProcIdAndIdxOnProcForChip>(
                                 state(), {.topology = topology.raw(), .chip_id = chip_id}));
   return TpuProcessIndex{args.process_id, args.index_on_process};
 }
+PJRT_CATCH
 
-Result<TpuProcessIndex> TpuTopology::process_of_logical_device(const Topology& topology, int device_id) const {
+Result<TpuProcessIndex> TpuTopology::process_of_logical_device(const Topology& topology, int device_id) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_CHECK(check_not_negative(device_id, "device"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_ProcIdAndIdxOnProcForLogiDevice>(
                                 state(), {.topology = topology.raw(), .device_id = device_id}));
   return TpuProcessIndex{args.process_id, args.index_on_process};
 }
+PJRT_CATCH
 
-Result<TpuCoords> TpuTopology::process_coords(const Topology& topology, int process_id) const {
+Result<TpuCoords> TpuTopology::process_coords(const Topology& topology, int process_id) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   Room room{};
   PJRT_TRY(const auto args,
@@ -193,24 +213,28 @@ Result<TpuCoords> TpuTopology::process_coords(const Topology& topology, int proc
                                                                              .coords = room.data()}));
   return taken(room, args.coords_num_dims);
 }
+PJRT_CATCH
 
 /// libtpu reads three numbers or four, and ends the process where it did not expect the fourth.
-Result<void> TpuTopology::check_coords(const Topology& topology, const TpuCoords& coords, std::string_view what) const {
+Result<void> TpuTopology::check_coords(const Topology& topology, const TpuCoords& coords, std::string_view what) const
+    try {
   PJRT_TRY(const TpuCoords bounds, chip_bounds(topology));
   if (coords.size() == bounds.size()) return {};
   return invalid(std::string(what) + " " + text(coords) + " has " + std::to_string(coords.size()) +
                  " dimensions, the topology " + std::to_string(bounds.size()));
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::chip_id(const Topology& topology, const TpuCoords& chip) const {
+Result<int> TpuTopology::chip_id(const Topology& topology, const TpuCoords& chip) const try {
   PJRT_CHECK(check_coords(topology, chip, "chip"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuTopology_ChipIdFromCoord>(
                state(), {.topology = topology.raw(), .coords = chip.data(), .coords_num_dims = chip.size()}));
   return args.chip_id;
 }
+PJRT_CATCH
 
-Result<int> TpuTopology::logical_device_id(const Topology& topology, const TpuChipIndex& place) const {
+Result<int> TpuTopology::logical_device_id(const Topology& topology, const TpuChipIndex& place) const try {
   PJRT_CHECK(check_coords(topology, place.chip, "chip"));
   PJRT_CHECK(check_not_negative(place.index, "device of a chip with index"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_LogiDeviceIdFromChipCoordAndIdx>(
@@ -220,8 +244,9 @@ Result<int> TpuTopology::logical_device_id(const Topology& topology, const TpuCh
                                           .logical_device_index_on_chip = place.index}));
   return args.logical_device_of_default_type_id;
 }
+PJRT_CATCH
 
-Result<TpuChipIndex> TpuTopology::chip_of_logical_device(const Topology& topology, int device_id) const {
+Result<TpuChipIndex> TpuTopology::chip_of_logical_device(const Topology& topology, int device_id) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_CHECK(check_not_negative(device_id, "device"));
   Room room{};
@@ -233,9 +258,10 @@ Result<TpuChipIndex> TpuTopology::chip_of_logical_device(const Topology& topolog
   PJRT_TRY(TpuCoords chip, taken(room, args.chip_coords_num_dims));
   return TpuChipIndex{std::move(chip), args.device_index_on_chip};
 }
+PJRT_CATCH
 
 Result<Topology> TpuTopology::subslice(const Topology& topology, const TpuCoords& chips_per_host_bounds,
-                                       const TpuCoords& host_bounds) const {
+                                       const TpuCoords& host_bounds) const try {
   PJRT_CHECK(check_coords(topology, chips_per_host_bounds, "the shape of a host's chips"));
   PJRT_CHECK(check_coords(topology, host_bounds, "the shape of the hosts"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_Subslice>(
@@ -246,9 +272,10 @@ Result<Topology> TpuTopology::subslice(const Topology& topology, const TpuCoords
                                           .host_bounds_num_dims = host_bounds.size()}));
   return pjrt::detail::own_topology(state(), args.subslice_topology);
 }
+PJRT_CATCH
 
 Result<int> TpuTopology::subslice_device_id(const Topology& topology, const Topology& subslice, const TpuCoords& origin,
-                                            int device_id) const {
+                                            int device_id) const try {
   // libtpu ends the process for a device that is not in the part.
   PJRT_TRY(const TpuChipIndex place, chip_of_logical_device(topology, device_id));
   PJRT_TRY(const TpuCoords bounds, chip_bounds(subslice));
@@ -269,8 +296,9 @@ Result<int> TpuTopology::subslice_device_id(const Topology& topology, const Topo
                                           .full_device_id = device_id}));
   return args.subslice_device_id;
 }
+PJRT_CATCH
 
-Result<Topology> TpuTopology::replace_host_bounds(const Topology& topology, const TpuCoords& host_bounds) const {
+Result<Topology> TpuTopology::replace_host_bounds(const Topology& topology, const TpuCoords& host_bounds) const try {
   PJRT_CHECK(check_coords(topology, host_bounds, "the shape of the hosts"));
   PJRT_TRY(const auto args, call_extension<fn::PJRT_TpuTopology_ReplaceHostBounds>(
                                 state(), {.topology = topology.raw(),
@@ -278,17 +306,19 @@ Result<Topology> TpuTopology::replace_host_bounds(const Topology& topology, cons
                                           .host_bounds_dim_num = host_bounds.size()}));
   return pjrt::detail::own_topology(state(), args.new_topology);
 }
+PJRT_CATCH
 
 Result<bool> TpuTopology::is_reachable_over_limited_ici(const Topology& topology, int source_chip_id,
-                                                        int dest_chip_id) const {
+                                                        int dest_chip_id) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuTopology_IsReachableOverLimitedIci>(
                state(), {.topology = topology.raw(), .source_chip_id = source_chip_id, .dest_chip_id = dest_chip_id}));
   return args.is_reachable_over_limited_ici;
 }
+PJRT_CATCH
 
-Result<std::string> TpuTopology::routing_strategy(const Topology& topology) const {
+Result<std::string> TpuTopology::routing_strategy(const Topology& topology) const try {
   PJRT_CHECK(check_same_plugin(topology.plugin(), "topology"));
   // libtpu fills what is left with zeros and does not say how long the name is.
   std::array<char, 256> room{};
@@ -296,8 +326,9 @@ Result<std::string> TpuTopology::routing_strategy(const Topology& topology) cons
       state(), {.topology = topology.raw(), .routing_strategy = room.data(), .routing_strategy_len = room.size() - 1}));
   return std::string(room.data());
 }
+PJRT_CATCH
 
-Result<TpuSliceConfig> TpuTopology::slice_config(std::string_view platform_type, std::string_view slice) const {
+Result<TpuSliceConfig> TpuTopology::slice_config(std::string_view platform_type, std::string_view slice) const try {
   abi::PJRT_TpuTopology_SliceConfig config{};
   PJRT_CHECK(
       call_extension<fn::PJRT_TpuTopology_GetSliceConfig>(state(), {.platform_type_name = platform_type.data(),
@@ -307,8 +338,9 @@ Result<TpuSliceConfig> TpuTopology::slice_config(std::string_view platform_type,
                                                                     .slice_config = &config}));
   return from_c(config);
 }
+PJRT_CATCH
 
-Result<std::vector<TpuSliceConfig>> TpuTopology::slice_configs(std::string_view platform_type) const {
+Result<std::vector<TpuSliceConfig>> TpuTopology::slice_configs(std::string_view platform_type) const try {
   // How many there are is known only from the refusal of too little room; v4 has 1609.
   for (std::size_t size = 4096;; size *= 4) {
     std::vector<abi::PJRT_TpuTopology_SliceConfig> room(size);
@@ -327,12 +359,14 @@ Result<std::vector<TpuSliceConfig>> TpuTopology::slice_configs(std::string_view 
       return std::unexpected(args.error());
   }
 }
+PJRT_CATCH
 
-Result<TpuPlatformConfig> TpuTopology::default_platform_config(std::string_view platform_type) const {
+Result<TpuPlatformConfig> TpuTopology::default_platform_config(std::string_view platform_type) const try {
   PJRT_TRY(const auto args,
            call_extension<fn::PJRT_TpuTopology_GetDefaultPlatformConfig>(
                state(), {.platform_type_name = platform_type.data(), .platform_type_name_len = platform_type.size()}));
   return TpuPlatformConfig{args.num_chips_per_tray, args.num_trays};
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

@@ -10,7 +10,7 @@ namespace pjrt::ext {
 
 namespace fn = abi::fn;
 
-Result<TritonKernel> Triton::compile(std::string_view module, const TritonOptions& options) const {
+Result<TritonKernel> Triton::compile(std::string_view module, const TritonOptions& options) const try {
   abi::PJRT_Triton_Compile_Args args{};
   args.module = module.data();
   args.module_size = module.size();
@@ -25,5 +25,6 @@ Result<TritonKernel> Triton::compile(std::string_view module, const TritonOption
   return TritonKernel{std::string(pjrt::detail::text(assembly.get(), args.out_asm_size)), args.out_smem_bytes,
                       std::string(pjrt::detail::text(path.get(), args.out_path_size))};
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

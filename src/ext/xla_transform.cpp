@@ -63,7 +63,7 @@ void on_transform(abi::PJRT_XlaTransform_Callbacks* callbacks, abi::PJRT_XlaTran
 
 }  // namespace
 
-Result<void> XlaTransform::register_transform(std::string_view name, Stage stage, Transform transform) const {
+Result<void> XlaTransform::register_transform(std::string_view name, Stage stage, Transform transform) const try {
   if (name.empty() || !transform)
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a transform has a name and a function"));
   auto registered = std::make_unique<Registered>();
@@ -80,8 +80,9 @@ Result<void> XlaTransform::register_transform(std::string_view name, Stage stage
   pjrt::detail::keep_for_ever(std::move(registered));
   return {};
 }
+PJRT_CATCH
 
-Result<bool> XlaTransform::clear_transform(std::string_view name, Stage stage) const {
+Result<bool> XlaTransform::clear_transform(std::string_view name, Stage stage) const try {
   if (name.empty()) return std::unexpected(Error(ErrorCode::InvalidArgument, "a transform has a name"));
   abi::PJRT_Clear_Xla_Transform_Args args{};
   args.stage = static_cast<abi::PJRT_XlaTransform_PipelineStage>(stage);
@@ -90,5 +91,6 @@ Result<bool> XlaTransform::clear_transform(std::string_view name, Stage stage) c
   PJRT_CHECK(pjrt::detail::call_extension<fn::PJRT_Clear_Xla_Transform_Fn>(state(), args));
   return args.cleared;
 }
+PJRT_CATCH
 
 }  // namespace pjrt::ext

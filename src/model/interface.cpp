@@ -92,14 +92,16 @@ Result<Interface> of_program(const Signature& signature, std::span<const Shape> 
 
 }  // namespace
 
-Result<Interface> interface_of(const Model& model, const Signature& signature, std::span<const Shape> tiles) {
+Result<Interface> interface_of(const Model& model, const Signature& signature, std::span<const Shape> tiles) try {
   return model.jax_export() != nullptr ? of_export(*model.jax_export(), signature, tiles)
                                        : of_program(signature, tiles);
 }
+PJRT_CATCH
 
-Result<Interface> interface_of(const Model& model, const Executable& executable) {
+Result<Interface> interface_of(const Model& model, const Executable& executable) try {
   PJRT_TRY(const std::vector<Shape> tiles, executable.output_shapes());
   return interface_of(model, pjrt::detail::read_signature(executable, tiles.size()), tiles);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model

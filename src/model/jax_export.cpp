@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/file_kind.hpp"
+#include "core/try.hpp"
 #include "model/dimension.hpp"
 #include "model/flatbuffer.hpp"
 #include "model/jax_export_state.hpp"
@@ -63,12 +64,13 @@ MemorySpace ExportedValue::memory_space() const noexcept {
   return array_->space;
 }
 
-Result<std::optional<Sharding>> ExportedValue::sharding() const {
+Result<std::optional<Sharding>> ExportedValue::sharding() const try {
   if (sharding_ == nullptr) return std::nullopt;
   Result<Sharding> sharding = detail::to_sharding(*sharding_, shape().rank(), array_->logical_rank);
   if (!sharding) return std::unexpected(std::move(sharding).error().with_context(path_));
   return *std::move(sharding);
 }
+PJRT_CATCH
 
 std::string to_string(const ExportedValue& value) {
   std::string text(name(value.type()));
@@ -95,7 +97,7 @@ bool JaxExport::looks_like(std::span<const std::byte> file) {
   return pjrt::detail::kind_of(file) == pjrt::detail::FileKind::JaxExport;
 }
 
-Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_ptr<const void> owner) {
+Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_ptr<const void> owner) try {
   constexpr std::string_view kContext = "jax.export artifact";
   if (file.size() > detail::Flatbuffer::kMostBytes) {
     return std::unexpected(Error(ErrorCode::InvalidArgument, "a flatbuffer is below 2 GiB").with_context(kContext));
@@ -110,6 +112,7 @@ Result<JaxExport> JaxExport::parse(std::span<const std::byte> file, std::shared_
   state->owner = std::move(owner);
   return JaxExport(std::make_shared<const detail::JaxExportState>(*std::move(state)));
 }
+PJRT_CATCH
 
 const std::string& JaxExport::function_name() const noexcept {
   return state_->function_name;
@@ -164,7 +167,7 @@ Program JaxExport::program() const {
   return Program::mlir(std::string(reinterpret_cast<const char*>(state_->module.data()), state_->module.size()));
 }
 
-Result<std::size_t> JaxExport::platform_index(std::string_view platform) const {
+Result<std::size_t> JaxExport::platform_index(std::string_view platform) const try {
   const std::span<const std::string> known = platforms();
   if (const auto at = std::ranges::find(known, platform); at != known.end())
     return static_cast<std::size_t>(at - known.begin());
@@ -176,8 +179,9 @@ Result<std::size_t> JaxExport::platform_index(std::string_view platform) const {
   return std::unexpected(Error(ErrorCode::FailedPrecondition, "'" + function_name() + "' was exported for " + list +
                                                                   ", not for " + std::string(platform)));
 }
+PJRT_CATCH
 
-Result<void> JaxExport::check_static() const {
+Result<void> JaxExport::check_static() const try {
   constexpr std::size_t kMostNotes = 8;
   std::set<std::string> symbols;
   std::set<const Shape*> seen;
@@ -203,5 +207,6 @@ Result<void> JaxExport::check_static() const {
     error = std::move(error).with_note("and " + std::to_string(symbolic - notes.size()) + " more");
   return std::unexpected(std::move(error));
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model

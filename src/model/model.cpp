@@ -137,7 +137,7 @@ Model Model::from_program(Program program) {
   return model;
 }
 
-Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) try {
   using pjrt::detail::FileKind;
   const std::string_view code(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   switch (const FileKind kind = pjrt::detail::kind_of(bytes)) {
@@ -163,27 +163,31 @@ Result<Model> Model::parse(std::span<const std::byte> bytes, std::shared_ptr<con
       return std::unexpected(pjrt::detail::no_model(kind, "it"));
   }
 }
+PJRT_CATCH
 
 /// A module of which it cannot be said how many devices it takes is no model: it would run on one, and be wrong.
-Result<Model> Model::read(Program program) {
+Result<Model> Model::read(Program program) try {
   Model model = from_program(std::move(program));
   if (model.details().is_unread) return std::unexpected(*model.details().error);
   return model;
 }
+PJRT_CATCH
 
-Result<Model> Model::open(const std::filesystem::path& path) {
+Result<Model> Model::open(const std::filesystem::path& path) try {
   PJRT_TRY(const pjrt::detail::FileContents file, pjrt::detail::read_file(path));
   Result<Model> model = parse(file.bytes(), file.owner());
   if (!model) return std::unexpected(model.error().with_context(path.string() + " cannot be opened as a model"));
   return model;
 }
+PJRT_CATCH
 
-Result<void> Model::check() const {
+Result<void> Model::check() const try {
   if (details().error) return std::unexpected(*details().error);
   return {};
 }
+PJRT_CATCH
 
-Result<void> Model::check_arguments() const {
+Result<void> Model::check_arguments() const try {
   for (const ModuleValue& value : details().arguments) {
     if (value.is_array) continue;
     const std::string what = value.name.empty() ? value.path : value.path + " (" + value.name + ")";
@@ -196,8 +200,9 @@ Result<void> Model::check_arguments() const {
   }
   return {};
 }
+PJRT_CATCH
 
-Result<void> Model::check_runnable(std::string_view platform) const {
+Result<void> Model::check_runnable(std::string_view platform) const try {
   if (!export_) return check();
   PJRT_CHECK(export_->check_static());
   PJRT_CHECK(export_->platform_index(platform));
@@ -209,8 +214,9 @@ Result<void> Model::check_runnable(std::string_view platform) const {
   }
   return check();
 }
+PJRT_CATCH
 
-Result<CompileOptions> Model::compile_options(CompileOptions base) const {
+Result<CompileOptions> Model::compile_options(CompileOptions base) const try {
   if (!export_ && device_count() == 1) return base;
   const auto differs = [](int asked, int has) { return asked != 1 && asked != has; };
   if (differs(base.num_partitions(), partitions_) || differs(base.num_replicas(), replicas_)) {
@@ -225,5 +231,6 @@ Result<CompileOptions> Model::compile_options(CompileOptions base) const {
   if (partitions_ > 1) base.use_spmd(true).use_shardy(uses_shardy_);
   return base;
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model

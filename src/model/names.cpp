@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/printable.hpp"
+#include "core/try.hpp"
 
 namespace pjrt::model {
 namespace {
@@ -308,7 +309,7 @@ bool NameIndex::contains(std::string_view text) const {
   return tables_ != nullptr && !tables_->look_up(text).empty();
 }
 
-Result<std::size_t> NameIndex::find(std::string_view text) const {
+Result<std::size_t> NameIndex::find(std::string_view text) const try {
   if (tables_ == nullptr) return std::unexpected(Error(ErrorCode::NotFound, "there are no names"));
   const Tables& t = *tables_;
   const Indices found = t.look_up(text);
@@ -325,5 +326,6 @@ Result<std::size_t> NameIndex::find(std::string_view text) const {
                              .with_note(all.empty() ? "the model has no " + t.what + "s"
                                                     : "the " + t.what + "s are " + listed(all, t.labels)));
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model

@@ -105,7 +105,7 @@ NpzFile::NpzFile(NpzFile&&) noexcept = default;
 NpzFile& NpzFile::operator=(NpzFile&&) noexcept = default;
 NpzFile::~NpzFile() = default;
 
-Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
+Result<NpzFile> NpzFile::open(const std::filesystem::path& path) try {
   PJRT_TRY(pjrt::detail::FileSource source, pjrt::detail::FileSource::open(path));
   PJRT_TRY(const std::span<const std::byte> start, source.peek(1));
   if (start.empty()) return std::unexpected(empty_file(path));
@@ -127,8 +127,9 @@ Result<NpzFile> NpzFile::open(const std::filesystem::path& path) {
   PJRT_CHECK(file.list());
   return file;
 }
+PJRT_CATCH
 
-Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::filesystem::path& path) try {
   if (bytes.empty()) return std::unexpected(empty_file(path));
   const std::string what = "cannot read " + path.string() + " as an .npz archive";
   zip_error_t error;
@@ -150,8 +151,9 @@ Result<NpzFile> NpzFile::parse(std::span<const std::byte> bytes, const std::file
   PJRT_CHECK(file.list());
   return file;
 }
+PJRT_CATCH
 
-Result<void> NpzFile::list() {
+Result<void> NpzFile::list() try {
   const zip_int64_t count = zip_get_num_entries(archive_->zip, 0);
   for (zip_int64_t i = 0; i < count; ++i) {
     const char* member = member_name(archive_->zip, static_cast<zip_uint64_t>(i));
@@ -165,12 +167,13 @@ Result<void> NpzFile::list() {
   }
   return {};
 }
+PJRT_CATCH
 
 bool NpzFile::contains(std::string_view name) const noexcept {
   return archive_ != nullptr && archive_->members.contains(std::string(name));
 }
 
-Result<std::unique_ptr<MemberSource>> NpzFile::Archive::open(zip_uint64_t index, const std::string& where) const {
+Result<std::unique_ptr<MemberSource>> NpzFile::Archive::open(zip_uint64_t index, const std::string& where) const try {
   zip_stat_t info;
   zip_stat_init(&info);
   if (zip_stat_index(zip, index, 0, &info) != 0) return std::unexpected(zip_failure(where, zip_get_error(zip)));
@@ -199,6 +202,7 @@ Result<std::unique_ptr<MemberSource>> NpzFile::Archive::open(zip_uint64_t index,
   if (file == nullptr) return std::unexpected(zip_failure(where, zip_get_error(zip)));
   return std::make_unique<MemberSource>(file, info.size, where);
 }
+PJRT_CATCH
 
 namespace {
 
@@ -217,7 +221,7 @@ std::string place(const std::filesystem::path& path, std::string_view name) {
 
 }  // namespace
 
-Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> as) const {
+Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> as) const try {
   if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
   const std::string where = place(path_, name);
   PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));
@@ -225,8 +229,9 @@ Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> a
   if (!shape) return std::unexpected(shape.error().with_context(where));
   return shape;
 }
+PJRT_CATCH
 
-Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) const {
+Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) const try {
   if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
   const std::string where = place(path_, name);
   PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));
@@ -234,8 +239,10 @@ Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementTyp
   if (!array) return std::unexpected(array.error().with_context(where));
   return array;
 }
+PJRT_CATCH
 
-Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pair<std::string, HostBuffer>> arrays) {
+Result<void> save_npz(const std::filesystem::path& path,
+                      std::span<const std::pair<std::string, HostBuffer>> arrays) try {
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* memory = zip_source_buffer_create(nullptr, 0, 0, &error);
@@ -289,5 +296,6 @@ Result<void> save_npz(const std::filesystem::path& path, std::span<const std::pa
     return std::unexpected(Error(ErrorCode::Internal, path.string() + ": the archive could not be put together"));
   return pjrt::detail::write_file(path, archive);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model

@@ -68,20 +68,20 @@ ReplicaNames::ReplicaNames(std::span<const SessionValue> values, Of of, int repl
   for (const SessionValue& value : values) paths_.push_back(value.path);
 }
 
-Result<std::size_t> ReplicaNames::find(std::string_view text) const {
+Result<std::size_t> ReplicaNames::find(std::string_view text) const try {
   if (replicas_ == 1) return names_.find(text);
   const Name name = split(text);
   PJRT_TRY(const std::size_t i, names_.find(name.value));
   if (!name.replica && of_ == Of::Inputs) return i;
   if (!name.replica) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "each of the " + std::to_string(replicas_) +
-                                                                 " replicas has an output " + paths_[i] + ": " +
-                                                                 paths_[i] + "@0 to " + paths_[i] + "@" +
-                                                                 std::to_string(replicas_ - 1)));
+    return std::unexpected(Error(ErrorCode::InvalidArgument,
+                                 "each of the " + std::to_string(replicas_) + " replicas has an output " + paths_[i] +
+                                     ": " + paths_[i] + "@0 to " + paths_[i] + "@" + std::to_string(replicas_ - 1)));
   }
   PJRT_CHECK(check_replica(text, *name.replica, replicas_));
   const std::size_t shared = of_ == Of::Inputs ? paths_.size() : 0;
   return shared + i * static_cast<std::size_t>(replicas_) + static_cast<std::size_t>(*name.replica);
 }
+PJRT_CATCH
 
 }  // namespace pjrt::model
