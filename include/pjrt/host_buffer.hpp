@@ -132,7 +132,7 @@ class PJRT_EXPORT HostBuffer {
     if (auto ok = check_access(element_type_of<T>, false); !ok) return std::unexpected(std::move(ok).error());
     return std::span<const T>(static_cast<const T*>(view_.data()), static_cast<std::size_t>(element_count()));
   }
-  /// The same, writable; FailedPrecondition for borrowed memory.
+  /// The same, writable; FailedPrecondition for borrowed memory. PRED bytes other than 0 become 1.
   template <HostElement T>
   Result<std::span<T>> mutable_span() {
     if (auto ok = check_access(element_type_of<T>, true); !ok) return std::unexpected(std::move(ok).error());
