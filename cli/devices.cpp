@@ -52,14 +52,15 @@ struct DevicesCommand {
   }
 
   static void print(const Client& client) {
-    std::cout << client.platform_name() << " (" << client.platform_version() << "), process " << client.process_index()
-              << ", " << client.devices().size() << (client.devices().size() == 1 ? " device" : " devices") << "\n";
+    std::cout << one_line(client.platform_name()) << " (" << one_line(client.platform_version()) << "), process "
+              << client.process_index() << ", " << client.devices().size()
+              << (client.devices().size() == 1 ? " device" : " devices") << "\n";
     for (const Device& d : client.devices()) {
-      std::cout << "  " << d.id() << "  " << d.kind() << "  " << d.to_string();
+      std::cout << "  " << d.id() << "  " << one_line(d.kind()) << "  " << one_line(d.to_string());
       if (!d.is_addressable()) std::cout << "  (of process " << d.process_index() << ")";
       std::string memories;
       for (const Memory& m : d.memories()) memories += (memories.empty() ? "" : ", ") + m.kind();
-      if (!memories.empty()) std::cout << "  memories: " << memories;
+      if (!memories.empty()) std::cout << "  memories: " << one_line(memories);
       if (const auto stats = d.memory_stats(); stats && stats->bytes_limit) {
         std::cout << "  " << stats->bytes_in_use << " of " << *stats->bytes_limit << " bytes in use";
       }

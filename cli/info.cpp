@@ -59,8 +59,8 @@ struct Info {
 
   static void print(const Plugin& p, const NamedValues& attributes) {
     const auto absent = p.absent_functions();
-    std::cout << "plugin      " << p.name() << "\n"
-              << "path        " << p.path().string() << "\n"
+    std::cout << "plugin      " << one_line(p.name()) << "\n"
+              << "path        " << one_line(p.path().string()) << "\n"
               << "platform    " << platform(p) << "\n"
               << "API         " << to_string(p.api_version()) << "\n"
               << "functions   " << p.function_count() << " of " << p.function_count() + static_cast<int>(absent.size())
@@ -68,14 +68,14 @@ struct Info {
     for (std::size_t i = 0; i < absent.size(); ++i)
       std::cout << (i == 0 ? "absent      " : "            ") << absent[i] << "\n";
     for (std::size_t i = 0; i < attributes.size(); ++i) {
-      std::cout << (i == 0 ? "attributes  " : "            ") << attributes[i].name << " = "
-                << to_string(attributes[i].value) << "\n";
+      std::cout << (i == 0 ? "attributes  " : "            ") << one_line(attributes[i].name) << " = "
+                << one_line(to_string(attributes[i].value)) << "\n";
     }
     bool first = true;
     for (const ExtensionInfo& e : p.extensions()) {
       std::cout << (first ? "extensions  " : "            ")
-                << (e.known ? std::string(e.name) : "type " + std::to_string(e.type) + ", unknown") << ": "
-                << e.functions << (e.functions == 1 ? " function" : " functions");
+                << (e.known ? one_line(e.name) : "type " + std::to_string(e.type) + ", unknown") << ": " << e.functions
+                << (e.functions == 1 ? " function" : " functions");
       if (e.known && e.unknown_functions > 0) std::cout << " and " << e.unknown_functions << " newer than this program";
       std::cout << "\n";
       first = false;

@@ -207,7 +207,10 @@ class Gatherer {
       if (!opened) {
         CLI_TRY(opened, ArrayFile::open(file->path));
       }
-      if (opened->is_archive()) return add_archive(*opened, file->path, spec.name.has_value());
+      if (opened->is_archive()) {
+        if (spec.name) return add_only_array(*opened, file->path, spec);
+        return add_archive(*opened, file->path);
+      }
       CLI_TRY(const std::size_t i, target(spec));
       return set(i, [&] { return opened->read(type(i), check(i)); });
     }
@@ -277,11 +280,19 @@ class Gatherer {
     return {};
   }
 
-  std::expected<void, Failure> add_archive(ArrayFile& archive, const std::filesystem::path& path, bool named) {
-    if (named) {
-      return std::unexpected(wrong_usage(path.string() + ": " + std::string(archive.kind()) +
-                                         " holds several arrays; give it without a name"));
+  /// An archive for one input: it must hold one array, whatever its name.
+  std::expected<void, Failure> add_only_array(ArrayFile& archive, const std::filesystem::path& path,
+                                              const InputSpec& spec) {
+    const std::vector<std::string> names = archive.names();
+    if (names.size() != 1) {
+      return std::unexpected(wrong_usage(path.string() + ": " + std::string(archive.kind()) + " holds " +
+                                         std::to_string(names.size()) + " arrays; give it without a name"));
     }
+    CLI_TRY(const std::size_t i, target(spec));
+    return set(i, [&] { return archive.read(names.front(), type(i), check(i)); });
+  }
+
+  std::expected<void, Failure> add_archive(ArrayFile& archive, const std::filesystem::path& path) {
     const std::vector<std::string> names = archive.names();
     if (names.empty())
       return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, path.string() + " holds no arrays")));

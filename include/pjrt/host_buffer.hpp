@@ -180,7 +180,7 @@ class PJRT_EXPORT HostBuffer {
   }
   template <HostElement T>
   Result<std::span<const T>> span() const&& = delete;
-  /// The same, writable; FailedPrecondition for borrowed memory.
+  /// The same, writable; FailedPrecondition for borrowed memory. PRED bytes other than 0 become 1.
   template <HostElement T>
   Result<std::span<T>> mutable_span() && = delete;
   template <HostElement T>

@@ -186,14 +186,19 @@ Result<void> HostBuffer::check_access(ElementType type, bool write) const try {
     return std::unexpected(Error(ErrorCode::InvalidArgument,
                                  "the array " + pjrt::to_string(shape()) + " is not dense; take dense() of it"));
   }
-  if (type == ElementType::Pred && !detail::preds_are_normal(view_.bytes())) {
-    return std::unexpected(
-        Error(ErrorCode::InvalidArgument, "the array " + pjrt::to_string(shape()) +
-                                              " has bytes other than 0 and 1, which no bool may have; take clone() of "
-                                              "it, where they become 1"));
-  }
   if (write && !mutable_)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the array's memory is borrowed and read-only"));
+  if (type == ElementType::Pred && !detail::preds_are_normal(view_.bytes())) {
+    if (!write) {
+      return std::unexpected(
+          Error(ErrorCode::InvalidArgument, "the array " + pjrt::to_string(shape()) +
+                                                " has bytes other than 0 and 1, which no bool may have; take clone() "
+                                                "of it, where they become 1"));
+    }
+    auto* memory =
+        static_cast<std::byte*>(const_cast<void*>(view_.data()));  // of allocate, which leaves anything in it
+    detail::normalize_preds({memory, view_.bytes().size()});
+  }
   return {};
 }
 PJRT_CATCH

@@ -111,7 +111,9 @@ Result<HostBuffer> read_npy(ByteSource& source, std::optional<ElementType> as, c
     const auto wanted = static_cast<std::uint64_t>(*bytes);
     if (*left < wanted) return std::unexpected(missing(*left, wanted, shape));
     if (*left > wanted)
-      return std::unexpected(surplus("there are " + std::to_string(*left - wanted) + " bytes", wanted, shape));
+      return std::unexpected(
+          surplus(*left == wanted + 1 ? "there is 1 byte" : "there are " + std::to_string(*left - wanted) + " bytes",
+                  wanted, shape));
   }
   PJRT_TRY(HostBuffer buffer, HostBuffer::allocate(shape));
   const std::span<std::byte> out = buffer.mutable_bytes();

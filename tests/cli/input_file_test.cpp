@@ -117,7 +117,13 @@ TEST_F(InputFile, ArchiveWithAnArrayForNoInputIsRefused) {
 
 TEST_F(InputFile, ArchiveUnderANameIsRefused) {
   EXPECT_TRUE(fails(run_on(export_file("kwargs.jaxexp"), {"w=@" + export_file("kwargs.inputs.npz")}), kWrongUsage,
-                    {"an .npz holds several arrays"}));
+                    {"an .npz holds 3 arrays; give it without a name"}));
+}
+
+TEST_F(InputFile, ArchiveOfOneArrayMayBeNamed) {
+  const std::string file = archive({{"whatever", npy("(2,)", {1, 4})}});
+  EXPECT_EQ(values(run_on(export_file("kwargs.jaxexp"), {"w=@" + file, "scale=f32=3", "a[0]=2xf32=5 6"})),
+            "[12.0,6.0]");
 }
 
 TEST_F(InputFile, CompressedArchiveIsRead) {  // numpy.savez_compressed

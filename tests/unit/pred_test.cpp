@@ -63,6 +63,13 @@ TEST(PredBuffer, BorrowedBadBytesAreNotHandedOutAsBools) {
   EXPECT_EQ(to_string(borrowed.view()), "[False  True]");
 }
 
+TEST(PredBuffer, OfNewMemoryCanBeWrittenWhateverWasInIt) {
+  HostBuffer array = value_of(HostBuffer::allocate({ElementType::Pred, {3}}));
+  for (std::byte& b : array.mutable_bytes()) b = std::byte{0xee};
+  value_of(array.mutable_span<bool>())[1] = false;
+  EXPECT_THAT(value_of(array.span<bool>()), ElementsAre(true, false, true));
+}
+
 TEST(NarrowTypes, ReadOnlyTheirLowBits) {  // as ml_dtypes has it: numpy.array([0x17], 'u1').view('int4') is 7
   const std::uint8_t bytes[] = {0x17, 0xf8};
   const HostBuffer s4 = HostBuffer::borrow(HostView(bytes, {ElementType::S4, {2}}), nullptr);
