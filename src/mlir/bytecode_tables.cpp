@@ -144,6 +144,11 @@ Error damaged(const std::string& what) {
 Result<BytecodeTables> BytecodeTables::read(std::span<const std::byte> module) {
   BytecodeTables tables;
   PJRT_CHECK(tables.read_container(module));
+  if (tables.version_ > kNewestVersion) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "MLIR bytecode of version " +
+                                                               std::to_string(tables.version_) + "; versions 0 to " +
+                                                               std::to_string(kNewestVersion) + " are known here"));
+  }
   PJRT_CHECK(tables.read_strings());
   PJRT_CHECK(tables.read_dialects());
   PJRT_CHECK(tables.read_entries());
@@ -165,11 +170,6 @@ Result<void> BytecodeTables::read_container(std::span<const std::byte> module) {
   cursor.take(kMagic);
   version_ = cursor.number();
   if (!cursor.ok()) return std::unexpected(damaged("the version"));
-  if (version_ > kNewestVersion) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "MLIR bytecode of version " + std::to_string(version_) +
-                                                               "; versions 0 to " + std::to_string(kNewestVersion) +
-                                                               " are known here"));
-  }
   if (!cursor.terminated_string()) return std::unexpected(damaged("the producer's name"));
   while (!cursor.at_end()) {
     const auto [id, contents] = cursor.section();
