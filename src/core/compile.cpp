@@ -91,7 +91,9 @@ Error with_versions(Error error, const Plugin& plugin, const Program& program) {
         "(a portable artifact says its version); plugin " +
         has);
   }
-  if (!has_any(message, {"is unknown", "unregistered"})) return error;
+  const bool lacks_operation = has_any(message, {"is unknown", "unregistered"}) &&
+                               has_any(message, {"'stablehlo.", "'chlo.", "'vhlo.", "'sdy."});
+  if (!lacks_operation) return error;
   return std::move(error).with_note("plugin " + has);
 }
 

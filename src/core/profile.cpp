@@ -22,6 +22,8 @@ using protozero::pbf_writer;
 struct Names {
   std::unordered_map<std::int64_t, std::string> events;
   std::unordered_map<std::int64_t, std::string> stats;
+  /// How much may be copied still. A name stands once in the profile and in each of its events here.
+  std::size_t* budget = nullptr;
 };
 
 /// A map entry {1: id, 2: {… name, display_name}}: what the id is called.
@@ -51,9 +53,12 @@ std::pair<std::int64_t, std::string> read_metadata(pbf_reader entry, std::uint32
   return result;
 }
 
-std::string find(const std::unordered_map<std::int64_t, std::string>& names, std::int64_t id) {
+std::string find(const Names& all, const std::unordered_map<std::int64_t, std::string>& names, std::int64_t id) {
   const auto it = names.find(id);
-  return it != names.end() ? it->second : "#" + std::to_string(id);
+  if (it == names.end()) return "#" + std::to_string(id);
+  if (it->second.size() > *all.budget) throw proto::TooLarge("the names of its events are too long");
+  *all.budget -= it->second.size();
+  return it->second;
 }
 
 std::pair<std::string, std::string> read_stat(pbf_reader reader, const Names& names) {
@@ -62,7 +67,7 @@ std::pair<std::string, std::string> read_stat(pbf_reader reader, const Names& na
   while (reader.next()) {
     switch (reader.tag()) {
       case f::metadata_id:
-        stat.first = find(names.stats, reader.get_int64());
+        stat.first = find(names, names.stats, reader.get_int64());
         break;
       case f::double_value:
         stat.second = std::to_string(reader.get_double());
@@ -80,7 +85,7 @@ std::pair<std::string, std::string> read_stat(pbf_reader reader, const Names& na
         stat.second = std::to_string(reader.get_bytes().size()) + " bytes";
         break;
       case f::ref_value:
-        stat.second = find(names.stats, static_cast<std::int64_t>(reader.get_uint64()));
+        stat.second = find(names, names.stats, static_cast<std::int64_t>(reader.get_uint64()));
         break;
       default:
         reader.skip();
@@ -95,7 +100,7 @@ ProfileEvent read_event(pbf_reader reader, const Names& names) {
   while (reader.next()) {
     switch (reader.tag()) {
       case f::metadata_id:
-        event.name = find(names.events, reader.get_int64());
+        event.name = find(names, names.events, reader.get_int64());
         break;
       case f::offset_ps:
         event.offset_ps = reader.get_int64();
@@ -142,10 +147,10 @@ ProfileLine read_line(pbf_reader reader, const Names& names) {
   return line;
 }
 
-ProfilePlane read_plane(pbf_reader reader) {
+ProfilePlane read_plane(pbf_reader reader, std::size_t& budget) {
   namespace f = proto::XPlane;
   ProfilePlane plane;
-  Names names;
+  Names names{{}, {}, &budget};
   pbf_reader first = reader;  // the names may come behind what they name
   while (first.next()) {
     if (first.tag() == f::event_metadata) {
@@ -238,12 +243,14 @@ std::string microseconds(std::int64_t ns, std::int64_t ps) {
 Result<Profile> Profile::parse(std::span<const std::byte> xspace) try {
   namespace f = proto::XSpace;
   return proto::guarded("XSpace", [&] {
+    constexpr std::size_t kLeast = std::size_t{256} << 20;
+    std::size_t budget = std::max(kLeast, 64 * xspace.size());
     Profile profile;
     pbf_reader reader(reinterpret_cast<const char*>(xspace.data()), xspace.size());
     while (reader.next()) {
       switch (reader.tag()) {
         case f::planes:
-          profile.planes_.push_back(read_plane(reader.get_message()));
+          profile.planes_.push_back(read_plane(reader.get_message(), budget));
           break;
         case f::errors:
           profile.errors_.push_back(reader.get_string());

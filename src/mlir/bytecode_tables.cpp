@@ -118,6 +118,9 @@ constexpr Simple kVhloTypes[] = {
     {40, "f8E8M0FNU"},
 };
 
+/// Of an integer; no program has wider ones, and plugins reckon with them by machine words.
+constexpr std::uint64_t kMostBits = 128;
+
 /// A limit on what is written out: attributes that stand in each other twice grow with every level.
 constexpr std::size_t kLongestText = std::size_t{1} << 16;
 
@@ -144,6 +147,11 @@ Error damaged(const std::string& what) {
 Result<BytecodeTables> BytecodeTables::read(std::span<const std::byte> module) {
   BytecodeTables tables;
   PJRT_CHECK(tables.read_container(module));
+  if (tables.version_ > kNewestVersion) {
+    return std::unexpected(Error(ErrorCode::Unimplemented, "MLIR bytecode of version " +
+                                                               std::to_string(tables.version_) + "; versions 0 to " +
+                                                               std::to_string(kNewestVersion) + " are known here"));
+  }
   PJRT_CHECK(tables.read_strings());
   PJRT_CHECK(tables.read_dialects());
   PJRT_CHECK(tables.read_entries());
@@ -165,11 +173,6 @@ Result<void> BytecodeTables::read_container(std::span<const std::byte> module) {
   cursor.take(kMagic);
   version_ = cursor.number();
   if (!cursor.ok()) return std::unexpected(damaged("the version"));
-  if (version_ > kNewestVersion) {
-    return std::unexpected(Error(ErrorCode::Unimplemented, "MLIR bytecode of version " + std::to_string(version_) +
-                                                               "; versions 0 to " + std::to_string(kNewestVersion) +
-                                                               " are known here"));
-  }
   if (!cursor.terminated_string()) return std::unexpected(damaged("the producer's name"));
   while (!cursor.at_end()) {
     const auto [id, contents] = cursor.section();
@@ -279,6 +282,18 @@ std::optional<Cursor> BytecodeTables::encoded(std::uint64_t attribute, Dialect d
   return cursor;
 }
 
+bool BytecodeTables::is_integer(std::size_t entry) const {
+  const Entry& e = entries_[entry];
+  if (!e.is_encoded || (e.dialect != Dialect::Builtin && e.dialect != Dialect::Vhlo)) return true;
+  Cursor cursor = bytes_of(entry);
+  const std::uint64_t code = cursor.number();
+  constexpr std::uint64_t kIndex = 1;
+  if (e.dialect == Dialect::Builtin) return code == builtin_type::kInteger || code == kIndex;
+  const auto known = std::ranges::find(kVhloTypes, code, &Simple::code);
+  constexpr std::uint64_t kNewest = 40;  // beyond it are types not known here
+  return known == std::end(kVhloTypes) ? code > kNewest : known->text.starts_with('i') || known->text.starts_with("ui");
+}
+
 bool BytecodeTables::references(std::size_t entry, std::vector<std::size_t>& out) const {
   const Entry& e = entries_[entry];
   if (!e.is_encoded || e.dialect == Dialect::Other || e.dialect == Dialect::StableHlo) return true;
@@ -303,6 +318,11 @@ bool BytecodeTables::references(std::size_t entry, std::vector<std::size_t>& out
     in_range &= rank <= kMostDimensions;
     cursor.skip_numbers(rank);
     type();
+  };
+  /// The type of an integer, which plugins take for one without a look.
+  const auto integer_type = [&] {
+    type();
+    if (in_range) in_range = is_integer(out.back());
   };
   bool is_whole = true;  // all of the entry is read
   const std::uint64_t code = cursor.number();
@@ -360,6 +380,9 @@ bool BytecodeTables::references(std::size_t entry, std::vector<std::size_t>& out
         attribute();
         break;
       case kInteger:
+        integer_type();
+        is_whole = false;
+        break;
       case kFloat:
       case kDenseArray:
       case kDenseElements:
@@ -372,6 +395,9 @@ bool BytecodeTables::references(std::size_t entry, std::vector<std::size_t>& out
   } else if (e.dialect == Dialect::Builtin) {
     using namespace builtin_type;
     switch (code) {
+      case kInteger:
+        in_range &= cursor.number() >> 2 <= kMostBits;
+        break;
       case kFunction:
         list(type);
         list(type);
@@ -412,8 +438,11 @@ bool BytecodeTables::references(std::size_t entry, std::vector<std::size_t>& out
       case kType:
         type();
         break;
-      case kFloat:
       case kInteger:
+        integer_type();
+        is_whole = false;
+        break;
+      case kFloat:
       case kTensor:
         type();
         is_whole = false;

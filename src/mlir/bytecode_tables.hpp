@@ -94,6 +94,7 @@ class BytecodeTables {
   Cursor bytes_of(std::size_t entry) const;
   /// The contents after the code, if it is of that dialect and code.
   std::optional<Cursor> encoded(std::uint64_t attribute, Dialect dialect, std::uint64_t code) const;
+  bool is_integer(std::size_t entry) const;
   /// What an entry refers to, as indices of entries; false if it is malformed.
   bool references(std::size_t entry, std::vector<std::size_t>& out) const;
   void write_attribute(std::string& out, std::uint64_t attribute) const;

@@ -260,14 +260,27 @@ ValueType parse_type(std::string_view text, const Aliases& aliases) {
   return type;
 }
 
-std::optional<Sharding> gspmd_sharding(std::string_view text, std::size_t rank) {
+std::optional<Sharding> gspmd_sharding(std::string_view text, ShardingContext& context, std::size_t rank) {
+  std::int64_t partitions = 1;
+  if (constexpr std::string_view kTiles = "{devices=["; text.starts_with(kTiles)) {
+    Lexer lexer(text, kTiles.size());
+    for (Token token = lexer.next(); token.kind == TokenKind::Number || token.is(','); token = lexer.next()) {
+      const std::int64_t tiles = token.is(',') ? 1 : integer_in(token.text).value_or(0);
+      if (tiles < 1 || tiles > kMostDevices / partitions) return std::nullopt;
+      partitions *= tiles;
+    }
+  } else if (!text.starts_with('{')) {
+    partitions = kMostDevices;
+  }
+  if (context.budget < partitions) return std::nullopt;
+  context.budget -= partitions;
   const Result<Sharding> sharding =
       text.starts_with('{') ? Sharding::parse_text(text, rank) : Sharding::parse(text, rank);
   return sharding ? std::optional(*sharding) : std::nullopt;
 }
 
-std::optional<Sharding> shardy_sharding(std::string_view text, const std::map<std::string, std::string>& meshes,
-                                        std::size_t rank) {
+std::optional<Sharding> shardy_sharding(std::string_view text, ShardingContext& context, std::size_t rank) {
+  const std::map<std::string, std::string>& meshes = context.meshes;
   Lexer lexer(text);
   lexer.eat(TokenKind::Attribute, "sdy.sharding");
   if (!lexer.eat('<')) return std::nullopt;
@@ -312,6 +325,8 @@ std::optional<Sharding> shardy_sharding(std::string_view text, const std::map<st
   }
   if (copies == devices) return Sharding::replicated();
   if (copies > 1) tiles.push_back(copies);
+  if (context.budget < devices) return std::nullopt;
+  context.budget -= devices;
   // The devices in row-major order of the axes as `order` has them.
   std::vector<std::int64_t> strides(sizes.size(), 1);
   for (std::size_t i = sizes.size(); i-- > 1;) strides[i - 1] = strides[i] * sizes[i];
@@ -346,12 +361,8 @@ void apply_value_attributes(const Entries& attributes, const Aliases& aliases, S
   }
   const std::size_t rank = value.type.dims.size();
   value.sharding_text = shardy.empty() ? gspmd : shardy;
-  if (context.budget == 0 || value.sharding_text.empty()) return;
-  value.sharding = shardy.empty() ? gspmd_sharding(gspmd, rank) : shardy_sharding(shardy, context.meshes, rank);
-  if (!value.sharding) return;
-  std::size_t tiles = 1;
-  for (const std::int64_t t : value.sharding->tiles(rank)) tiles *= static_cast<std::size_t>(t);
-  context.budget -= std::min(context.budget, tiles);
+  if (value.sharding_text.empty()) return;
+  value.sharding = shardy.empty() ? gspmd_sharding(gspmd, context, rank) : shardy_sharding(shardy, context, rank);
 }
 
 void add_meshes(std::string_view text, std::map<std::string, std::string>& meshes) {

@@ -40,18 +40,17 @@ std::string location_name(std::string_view text, const Aliases& aliases);
 
 ValueType parse_type(std::string_view text, const Aliases& aliases = {});
 
-/// A sharding as GSPMD writes it, "{devices=[2,1]<=[2]}", or as a serialized OpSharding.
-std::optional<Sharding> gspmd_sharding(std::string_view text, std::size_t rank);
-/// The same as Shardy writes it, `#sdy.sharding<@mesh, [{"x"}, {}]>`, with the meshes by name: `<["x"=2]>`.
-std::optional<Sharding> shardy_sharding(std::string_view text, const std::map<std::string, std::string>& meshes,
-                                        std::size_t rank);
-
 /// What the shardings of values refer to.
 struct ShardingContext {
   std::map<std::string, std::string> meshes;
   /// How many more partitions may be listed. Shardings of few letters stand for many partitions, for each value again.
-  std::size_t budget = std::size_t{1} << 24;
+  std::int64_t budget = std::int64_t{1} << 22;
 };
+
+/// A sharding as GSPMD writes it, "{devices=[2,1]<=[2]}", or as a serialized OpSharding.
+std::optional<Sharding> gspmd_sharding(std::string_view text, ShardingContext& context, std::size_t rank);
+/// The same as Shardy writes it, `#sdy.sharding<@mesh, [{"x"}, {}]>`, with meshes like `<["x"=2]>`.
+std::optional<Sharding> shardy_sharding(std::string_view text, ShardingContext& context, std::size_t rank);
 
 /// Fills in what the attributes of an argument or a result say.
 void apply_value_attributes(const Entries& attributes, const Aliases& aliases, ShardingContext& context,

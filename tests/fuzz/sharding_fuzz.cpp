@@ -29,10 +29,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   use(pjrt::Sharding::parse_text(text, rank), rank);
   use(pjrt::Sharding::parse(text, rank), rank);
-  (void)pjrt::mlir::shardy_sharding(text, {{"mesh", "<[\"x\"=2, \"y\"=4]>"}}, rank);
-  std::map<std::string, std::string> meshes;
-  pjrt::mlir::add_meshes(text, meshes);
-  for (const auto& [name, mesh] : meshes)
-    (void)pjrt::mlir::shardy_sharding("#sdy.sharding<@" + name + ", [{\"x\"}]>", meshes, 1);
+  pjrt::mlir::ShardingContext context{{{"mesh", "<[\"x\"=2, \"y\"=4]>"}}};
+  (void)pjrt::mlir::gspmd_sharding(text, context, rank);
+  (void)pjrt::mlir::shardy_sharding(text, context, rank);
+  pjrt::mlir::add_meshes(text, context.meshes);
+  for (const auto& [name, mesh] : std::map(context.meshes))
+    (void)pjrt::mlir::shardy_sharding("#sdy.sharding<@" + name + ", [{\"x\"}]>", context, 1);
   return 0;
 }

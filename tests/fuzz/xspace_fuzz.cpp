@@ -1,6 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "pjrt/profile.hpp"
 
@@ -9,6 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace pjrt;
   const Result<Profile> profile = Profile::parse(std::as_bytes(std::span(data, size)));
   if (!profile) return to_string(profile.error()).empty();
-  if (!Profile::parse(std::as_bytes(std::span(profile->to_xspace())))) __builtin_trap();
+  const std::string written = profile->to_xspace();
+  if (!Profile::parse(std::as_bytes(std::span(written)))) __builtin_trap();
   return profile->to_chrome_json().empty() || profile->planes().size() > size;
 }

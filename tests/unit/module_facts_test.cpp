@@ -282,5 +282,14 @@ TEST(ModuleBytecode, OfAVersionThatIsNotKnownIsUnimplemented) {
   EXPECT_ERROR(read_facts(module), Unimplemented, "MLIR bytecode of version 7; versions 0 to 6 are known here");
 }
 
+TEST(ModuleBytecode, IntegersOfTypesThatPluginsDieOfAreRefused) {
+  std::string module = module_file("replicas.mlirbc");
+  module[209] = '\xd0';  // an integer of 3328 bits
+  EXPECT_ERROR(read_facts(module), DataLoss, "type 6 is malformed");
+  module = module_file("custom_calls.1.17.0.mlirbc");
+  module[167] = 7;  // an integer attribute of type f16
+  EXPECT_ERROR(read_facts(module), DataLoss, "attribute 26 is malformed");
+}
+
 }  // namespace
 }  // namespace pjrt::mlir

@@ -138,5 +138,12 @@ TEST(Profiles, ChromeTextIsEscaped) {
   EXPECT_EQ(events[2].at("args").at("k\t"), "\x1f");
 }
 
+TEST(Profiles, ALongNameOfManyEventsIsRefusedBeforeItFillsTheMemory) {
+  std::string line;
+  for (int i = 0; i < 2000; ++i) line += put_bytes(4, put_number(1, 5));
+  const std::string xspace = put_bytes(1, put_bytes(3, line) + put_bytes(4, metadata(5, std::string(1 << 20, 'x'))));
+  EXPECT_ERROR(Profile::parse(test::as_bytes(xspace)), InvalidArgument, "the names of its events are too long");
+}
+
 }  // namespace
 }  // namespace pjrt

@@ -127,17 +127,20 @@ TEST_P(Compile, TypeErrorsSayWhat) {
 TEST_P(Compile, ErrorsThatVersionsDoNotExplainSayNothingOfThem) {
   EXPECT_THAT(error_of(Program::mlir("oops")), Not(HasSubstr("has StableHLO")));
   EXPECT_THAT(error_of(Program::mlir("module {}")), Not(HasSubstr("has StableHLO")));
+  EXPECT_THAT(error_of(Program::mlir("func.func @main() { stablehlo.no_such_operation }")),
+              HasSubstr("has StableHLO " + stablehlo("stablehlo_minimum_version")));
 }
 
-/// The artifact with the stamp of a version that no plugin has.
-std::string stamped(std::string_view version) {
+/// An artifact of a version that no plugin has, with an operation that none knows.
+std::string of_the_future() {
   std::string artifact = test::read_all(test::data_file("program/add_one_1.9.0.mlirbc"));
-  return artifact.replace(artifact.find("1.9.0"), 5, version);
+  artifact.replace(artifact.find("add_v1"), 6, "xyz_v9");
+  return artifact.replace(artifact.find("1.9.0"), 5, "99.1.0");
 }
 
 TEST_P(Compile, ProgramsOfANewerStableHloSayItFirst) {
-  const std::string error = error_of(Program::mlir(stamped("99.1.0")));
-  EXPECT_THAT(error, ::testing::StartsWith("the program needs StableHLO 99.1.0, plugin " + GetParam()));
+  const std::string error = error_of(Program::mlir(of_the_future()));
+  EXPECT_THAT(error, HasSubstr(": the program needs StableHLO 99.1.0, plugin " + GetParam()));
   EXPECT_THAT(error, HasSubstr("has StableHLO " + stablehlo("stablehlo_minimum_version") + " to " +
                                stablehlo("stablehlo_current_version")));
 }
