@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/elf.hpp"
+#include "core/printable.hpp"
 
 namespace pjrt {
 namespace detail {

@@ -22,8 +22,4 @@ struct LibraryFile {
 /// part, and the work is bounded by constants, whatever the file claims. Nothing but regular files is opened.
 LibraryFile inspect_library(const std::filesystem::path& file, std::string_view symbol);
 
-/// `text` with control characters and bytes that are not UTF-8 as \xNN, so that a file's name cannot write to the
-/// terminal.
-std::string printable(std::string_view text);
-
 }  // namespace pjrt::detail

@@ -16,6 +16,7 @@
 #include "core/discovery.hpp"
 #include "core/elf.hpp"
 #include "core/plugin_state.hpp"
+#include "core/printable.hpp"
 #include "core/try.hpp"
 
 namespace pjrt {
