@@ -136,8 +136,9 @@ TEST_F(Unusable, FileThatMayNotBeRead) {
 
 TEST_F(Unusable, LinkThatLeadsNowhere) {
   fs::create_symlink("/nowhere/y.so", folder / "plugins/x.so");
-  EXPECT_THAT(unusable(), ElementsAre("plugins/x.so: No such file or directory"));
-  EXPECT_ERROR(Plugin::load("x"), FailedPrecondition, "x.so cannot be loaded: No such file or directory");
+  EXPECT_THAT(unusable(), ElementsAre("plugins/x.so: it is a link to /nowhere/y.so, which does not exist"));
+  EXPECT_ERROR(Plugin::load("x"), FailedPrecondition,
+               "x.so cannot be loaded: it is a link to /nowhere/y.so, which does not exist");
 }
 
 TEST_F(Unusable, LinkToItself) {
