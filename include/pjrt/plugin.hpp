@@ -149,7 +149,8 @@ struct PluginSearch {
 /// ../lib/pjrt/plugins beside the executable · ~/.local/share/pjrt/plugins · wheels in the active Python's
 /// site-packages. In a directory, every file NAME.so that exports GetPjrtApi counts, down to three levels of folders;
 /// the first level names it. A file that cannot be read as a library of this machine is listed with its `problem`.
-/// Directories with more than 200,000 entries are searched in part, which the place's outcome says.
+/// Directories with more than 200,000 entries, or 20,000 in their folders, are searched in part, which the place's
+/// outcome says.
 PJRT_EXPORT PluginSearch find_plugins();
 
 }  // namespace pjrt

@@ -1,5 +1,6 @@
 #include "core/discovery.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr int kDepth = 3;  // of folders below a searched directory: NAME/wheel folder/plugin folder/file.so
 
-constexpr std::size_t kMostEntries = 200'000;  // of one searched place, so that links in a circle and huge folders end
+// Of one searched place, so that huge folders, and folders that link to each other in circles, come to an end.
+constexpr std::size_t kMostEntries = 200'000;       // of the place itself
+constexpr std::size_t kMostNestedEntries = 20'000;  // of all folders in it; an unpacked wheel has some hundreds
 
 }  // namespace
 
@@ -50,7 +53,7 @@ std::vector<fs::path> sorted_entries(const fs::path& directory, std::size_t most
   for (fs::directory_iterator it(directory, error), end; !error && it != end && entries.size() < most;
        it.increment(error))
     entries.push_back(it->path());
-  std::ranges::sort(entries);
+  std::ranges::sort(entries, {}, &fs::path::native);  // as text: comparing paths takes them apart
   return entries;
 }
 
@@ -112,7 +115,7 @@ class Search {
       return place(place_, is_hidden ? error.message() : "no such directory");
     }
     if (fs::directory_iterator(path, error); error) return place(place_, "cannot be read: " + error.message());
-    for (const fs::path& entry : entries_of(path)) {
+    for (const fs::path& entry : entries_of(path, entries_left_)) {
       if (fs::is_directory(entry, error)) {
         folder(entry, entry.filename().string(), kDepth - 1);
       } else {
@@ -129,7 +132,7 @@ class Search {
     if (!fs::is_directory(site, error)) return;
     begin_place("Python site-packages (" + site.string() + ")");
     for (const char* group : {"xla_plugins", "jax_plugins"}) {
-      for (const fs::path& entry : entries_of(site / group)) {
+      for (const fs::path& entry : entries_of(site / group, entries_left_)) {
         if (fs::is_directory(entry, error)) folder(entry, entry.filename().string(), 0);
       }
     }
@@ -158,6 +161,7 @@ class Search {
   void begin_place(std::string place) {
     place_ = printable(place);
     entries_left_ = kMostEntries;
+    nested_entries_left_ = kMostNestedEntries;
     usable_ = unusable_ = not_plugins_ = 0;
   }
   void end_place(const std::string& nothing) {
@@ -166,14 +170,15 @@ class Search {
     if (usable_ == 0 && not_plugins_ > 0)
       outcome += ", " + std::to_string(not_plugins_) +
                  (not_plugins_ == 1 ? " library that exports" : " libraries that export") + " no GetPjrtApi";
-    if (entries_left_ == 0)
-      outcome += "; searched in part, for it has more than " + std::to_string(kMostEntries) + " entries";
+    if (entries_left_ == 0 || nested_entries_left_ == 0)
+      outcome += "; searched in part: too many files (" + std::to_string(kMostEntries) + ", or " +
+                 std::to_string(kMostNestedEntries) + " in its folders)";
     place(place_, std::move(outcome));
   }
 
-  std::vector<fs::path> entries_of(const fs::path& directory) {
-    std::vector<fs::path> entries = sorted_entries(directory, entries_left_);
-    entries_left_ -= entries.size();
+  static std::vector<fs::path> entries_of(const fs::path& directory, std::size_t& left) {
+    std::vector<fs::path> entries = sorted_entries(directory, left);
+    left -= entries.size();
     return entries;
   }
 
@@ -188,7 +193,7 @@ class Search {
 
   /// All files of a folder, under the folder's name.
   void folder(const fs::path& path, const std::string& name, int depth) {
-    std::set<fs::path> seen;
+    std::set<std::pair<dev_t, ino_t>> seen;
     collect(path, name, depth, seen);
     const bool has_plugin = std::ranges::any_of(gathered_, [](const PluginCandidate& c) { return !c.problem; });
     // A plugin that can be used comes before the damaged libraries beside it, but not before a damaged plugin.
@@ -197,14 +202,13 @@ class Search {
     });
     take(/*is_complete=*/has_plugin);
   }
-  void collect(const fs::path& directory, const std::string& name, int depth, std::set<fs::path>& seen) {
-    std::error_code error;
-    if (!seen.insert(fs::canonical(directory, error)).second) return;  // a link to a folder above or beside it
-    for (const fs::path& entry : entries_of(directory)) {
-      if (fs::is_directory(entry, error)) {
-        if (depth > 0) collect(entry, name, depth - 1, seen);
-      } else {
+  void collect(const fs::path& directory, const std::string& name, int depth, std::set<std::pair<dev_t, ino_t>>& seen) {
+    for (const fs::path& entry : entries_of(directory, nested_entries_left_)) {
+      struct stat status{};
+      if (::stat(entry.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
         file(entry, name);
+      } else if (depth > 0 && seen.emplace(status.st_dev, status.st_ino).second) {  // links may lead in circles
+        collect(entry, name, depth - 1, seen);
       }
     }
   }
@@ -227,6 +231,7 @@ class Search {
   static constexpr const char* kNoSymbol = "it exports no GetPjrtApi";
   std::string place_;
   std::size_t entries_left_ = 0;
+  std::size_t nested_entries_left_ = 0;
   std::size_t usable_ = 0;
   std::size_t unusable_ = 0;
   std::size_t not_plugins_ = 0;

@@ -10,9 +10,10 @@
 #include <bit>
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <utility>
+
+#include "core/printable.hpp"
 
 namespace pjrt::detail {
 namespace {
@@ -264,7 +265,13 @@ LibraryFile failed(std::string problem) {
 LibraryFile inspect_library(const std::filesystem::path& path, std::string_view symbol) {
   // Before it is opened: opening a FIFO waits for a writer, and opening a device may do anything.
   struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) return failed(std::strerror(errno));
+  if (::stat(path.c_str(), &status) != 0) {
+    const int why = errno;
+    std::error_code error;
+    const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+    return failed(why == ENOENT && !error ? "it is a link to " + printable(target.string()) + ", which does not exist"
+                                          : std::strerror(why));
+  }
   if (auto kind = not_a_regular_file(status.st_mode)) return failed(*std::move(kind));
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) return failed(std::string("the file cannot be read: ") + std::strerror(errno));

@@ -102,9 +102,10 @@ Result<const PluginState*> open_file(const std::filesystem::path& path, std::str
   const std::string shown = printable(path.string());
   struct stat file{};
   if (::stat(path.c_str(), &file) != 0) {
-    return std::unexpected(
-        Error(errno == ENOENT || errno == ENOTDIR ? ErrorCode::NotFound : ErrorCode::PermissionDenied,
-              "plugin " + shown + ": " + std::strerror(errno)));
+    const ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::NotFound
+                           : errno == EACCES                   ? ErrorCode::PermissionDenied
+                                                               : ErrorCode::InvalidArgument;
+    return std::unexpected(Error(code, "plugin " + shown + ": " + inspect_library(path, "").problem.value_or("")));
   }
   const std::lock_guard lock(PluginList::mutex());
   if (const PluginState* known = PluginList::find(file)) return known;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -63,6 +65,25 @@ TEST_F(UnusablePlugin, DoesNotWriteToTheTerminalByItsName) {
   const Outcome outcome = run_pjrt({"info", "--plugin", file});
   EXPECT_TRUE(fails(outcome, kFailed, {"\\x1b[31mred.so cannot be loaded: the file is empty"}));
   EXPECT_EQ(outcome.err.find('\x1b'), std::string::npos);
+}
+
+/// A program with more rights than the user who runs it: here, root runs a program of nobody's.
+TEST_F(UnusablePlugin, VariablesAreIgnoredUnderSetuid) {
+  struct statvfs system{};
+  ASSERT_EQ(::statvfs(folder.path().c_str(), &system), 0);
+  const fs::path program = folder / "pjrt";
+  fs::copy_file(PJRT_CLI, program);
+  if (::geteuid() != 0 || (system.f_flag & ST_NOSUID) != 0 || ::chown(program.c_str(), 65534, 65534) != 0 ||
+      ::chmod(program.c_str(), 04755) != 0)
+    GTEST_SKIP() << "takes root, and a file system that allows setuid";
+  Surroundings surroundings;
+  surroundings.environment = {{"PJRT_PLUGIN", "/nowhere/x.so"},
+                              {"PJRT_NAMES_AND_LIBRARY_PATHS", "cpu:/nowhere/x.so"},
+                              {"PJRT_PLUGIN_PATH", "/nowhere"},
+                              {"HOME", "/nowhere"}};
+  EXPECT_TRUE(fails(run_program(program, {"info", "--plugin", "abacus"}, surroundings), kFailed,
+                    {"no plugin named 'abacus' was found", "PJRT_PLUGIN: not set",
+                     "PJRT_NAMES_AND_LIBRARY_PATHS: not set", "PJRT_PLUGIN_PATH: not set"}));
 }
 
 }  // namespace
