@@ -222,6 +222,8 @@ class PJRT_EXPORT Client {
   abi::PJRT_Client* raw() const noexcept;
   friend bool operator==(const Client& a, const Client& b) noexcept { return a.state_ == b.state_; }
 
+  /// The empty handle: no devices, no plugin; what can fail gives FailedPrecondition.
+  static Client none() noexcept;
   /// For the library itself.
   explicit Client(detail::Ref<detail::ClientState> state) noexcept : state_(std::move(state)) {}
   const detail::Ref<detail::ClientState>& state() const noexcept { return state_; }

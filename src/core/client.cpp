@@ -44,6 +44,10 @@ Result<Client> Client::create(const Plugin& plugin, const ClientOptions& options
 }
 PJRT_CATCH
 
+Client Client::none() noexcept {
+  return Client(detail::no_client());
+}
+
 Plugin Client::plugin() const noexcept {
   return Plugin(state_->plugin);
 }

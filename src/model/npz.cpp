@@ -13,6 +13,7 @@
 #include "core/file.hpp"
 #include "core/npy.hpp"
 #include "core/printable.hpp"
+#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::model {
@@ -222,6 +223,7 @@ std::string place(const std::filesystem::path& path, std::string_view name) {
 }  // namespace
 
 Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> as) const try {
+  if (archive_ == nullptr) return std::unexpected(pjrt::detail::moved_from("archive"));
   if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
   const std::string where = place(path_, name);
   PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));
@@ -232,6 +234,7 @@ Result<Shape> NpzFile::shape(std::string_view name, std::optional<ElementType> a
 PJRT_CATCH
 
 Result<HostBuffer> NpzFile::read(std::string_view name, std::optional<ElementType> as) const try {
+  if (archive_ == nullptr) return std::unexpected(pjrt::detail::moved_from("archive"));
   if (!contains(name)) return std::unexpected(no_array(path_, name, names_));
   const std::string where = place(path_, name);
   PJRT_TRY(const std::unique_ptr<MemberSource> member, archive_->open(archive_->members.at(std::string(name)), where));

@@ -303,7 +303,7 @@ namespace {
 // What a session or outputs that were moved from answer. Never destroyed: answers may be kept beyond main.
 
 const Client& no_client() {
-  static const auto* const none = new Client(detail::Ref<detail::ClientState>());
+  static const auto* const none = new Client(Client::none());
   return *none;
 }
 const LoadedExecutable& no_executable() {

@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Result<model::JaxExport> artifact = model::JaxExport::parse(bytes);
   if (!artifact) return to_string(artifact.error()).empty();
   if (!looks) __builtin_trap();
-  std::size_t seen = artifact->program().code().size() + artifact->custom_call_targets().size();
+  const Program program = artifact->program();
+  std::size_t seen = program.code().size() + artifact->custom_call_targets().size();
   for (const std::span<const model::ExportedValue> values : {artifact->inputs(), artifact->outputs()}) {
     for (const model::ExportedValue& value : values) {
       if (value.dims().size() != value.shape().rank()) __builtin_trap();

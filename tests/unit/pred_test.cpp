@@ -42,15 +42,18 @@ TEST(PredBuffer, ReinterpretedBytesBecomeZeroOrOne) {
 
 TEST(PredBuffer, ReinterpretedNormalBytesAreShared) {
   const HostBuffer bytes = value_of(HostBuffer::copy_of(std::vector<std::uint8_t>{0, 1}, {2}));
-  EXPECT_EQ(value_of(bytes.reinterpret(ElementType::Pred)).view().data(), bytes.view().data());
+  const HostBuffer preds = value_of(bytes.reinterpret(ElementType::Pred));
+  EXPECT_EQ(preds.view().data(), bytes.view().data());
 }
 
 TEST(PredBuffer, CopiesBecomeZeroOrOne) {
   const std::uint8_t bytes[] = {7, 0, 1, 9, 0, 2};
   const HostView dense(bytes, {ElementType::Pred, {6}});
-  EXPECT_EQ(test::as_text(value_of(HostBuffer::copy_of(dense)).bytes()), std::string("\1\0\1\1\0\1", 6));
+  const HostBuffer of_dense = value_of(HostBuffer::copy_of(dense));
+  EXPECT_EQ(test::as_text(of_dense.bytes()), std::string("\1\0\1\1\0\1", 6));
   const HostView gapped = value_of(HostView::strided(bytes, {ElementType::Pred, {3}}, {2}));
-  EXPECT_EQ(test::as_text(value_of(HostBuffer::copy_of(gapped)).bytes()), std::string("\1\1\0", 3));
+  const HostBuffer of_gapped = value_of(HostBuffer::copy_of(gapped));
+  EXPECT_EQ(test::as_text(of_gapped.bytes()), std::string("\1\1\0", 3));
 }
 
 TEST(PredBuffer, BorrowedBadBytesAreNotHandedOutAsBools) {
@@ -59,7 +62,8 @@ TEST(PredBuffer, BorrowedBadBytesAreNotHandedOutAsBools) {
   EXPECT_ERROR(borrowed.span<bool>(), InvalidArgument, "bytes other than 0 and 1");
   EXPECT_THAT(value_of(borrowed.to_vector<bool>()), ElementsAre(false, true));
   EXPECT_EQ(value_of(borrowed.at<bool>({1})), true);
-  EXPECT_THAT(value_of(value_of(borrowed.clone()).span<bool>()), ElementsAre(false, true));
+  const HostBuffer clone = value_of(borrowed.clone());
+  EXPECT_THAT(value_of(clone.span<bool>()), ElementsAre(false, true));
   EXPECT_EQ(to_string(borrowed.view()), "[False  True]");
 }
 

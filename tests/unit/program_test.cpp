@@ -27,8 +27,10 @@ TEST(Program, IsCodeAndTheNameOfItsFormat) {
   EXPECT_EQ(Program::mlir("code").format(), "mlir");
   EXPECT_EQ(Program::hlo("code").format(), "hlo");
   EXPECT_EQ(Program("own", "code").format(), "own");
-  EXPECT_EQ(Program("own", "code").code(), "code");
-  EXPECT_EQ(Program::hlo(test::as_bytes(std::string_view("a\0b", 3))).code(), std::string_view("a\0b", 3));
+  const Program own("own", "code");
+  EXPECT_EQ(own.code(), "code");
+  const Program of_bytes = Program::hlo(test::as_bytes(std::string_view("a\0b", 3)));
+  EXPECT_EQ(of_bytes.code(), std::string_view("a\0b", 3));
 }
 
 TEST(Program, CopiesShareTheCode) {
@@ -50,7 +52,8 @@ TEST(ProgramLoad, SerializedHloModulesAreHlo) {
   EXPECT_EQ(load("add_one.hlo.pb").format(), "hlo");
 }
 TEST(ProgramLoad, CodeIsTheWholeFile) {
-  EXPECT_EQ(load("add_one.hlo.pb").code(), test::read_all(file("add_one.hlo.pb")));
+  const Program program = load("add_one.hlo.pb");
+  EXPECT_EQ(program.code(), test::read_all(file("add_one.hlo.pb")));
 }
 
 TEST(ProgramLoad, HloTextIsRefusedWithWhatWouldDo) {

@@ -18,7 +18,8 @@ using test::value_of;
 const SerializedExecutable::Origin kOrigin{"cpu", {0, 115}, "20260101", "123-abc"};
 
 std::string whole(const std::string& payload = "the plugin's\n\nbytes") {
-  return as_text(SerializedExecutable(kOrigin, as_bytes(payload)).bytes());
+  const SerializedExecutable executable(kOrigin, as_bytes(payload));
+  return as_text(executable.bytes());
 }
 
 TEST(SerializedExecutable, GivesOriginAndPayloadBack) {

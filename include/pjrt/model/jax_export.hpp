@@ -34,6 +34,10 @@ PJRT_EXPORT std::string_view name(MemorySpace space) noexcept;
 /// An array that an exported function takes or gives. A small value; copies share what they say.
 class PJRT_EXPORT ExportedValue {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  ExportedValue(const ExportedValue&) = default;
+  ExportedValue& operator=(const ExportedValue&) = default;
+
   /// Its place among the arguments or results, steps written as jax.tree_util.keystr writes them: "args[0]['w']",
   /// "args[1].mean", "kwargs['scale']", "result[1]"; plain "result" where a function returns one array.
   const std::string& path() const noexcept { return path_; }
@@ -97,6 +101,10 @@ PJRT_EXPORT std::string to_string(const DisabledCheck& check);
 /// immutable state and may be used from several threads.
 class PJRT_EXPORT JaxExport {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  JaxExport(const JaxExport&) = default;
+  JaxExport& operator=(const JaxExport&) = default;
+
   /// Whether bytes are laid out like an artifact. They have no magic number: this looks for a module where an artifact
   /// has it.
   static bool looks_like(std::span<const std::byte> file);

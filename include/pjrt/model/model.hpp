@@ -50,6 +50,10 @@ struct ModuleValue {
 /// A program as people hold it: a file of one of the formats that frameworks write. Copies share it.
 class PJRT_EXPORT Model {
  public:
+  /// Moving copies, so that no handle is ever empty.
+  Model(const Model&) = default;
+  Model& operator=(const Model&) = default;
+
   /// Opens a jax.export artifact, StableHLO as text, MLIR bytecode or portable artifact, or a serialized
   /// HloModuleProto (alone, or in an HloProto), told apart by what is in them. InvalidArgument for anything else, with
   /// what it looks like.

@@ -52,7 +52,7 @@ TEST_F(SessionTest, IsEmptyAfterAMove) {
 
   EXPECT_TRUE(from.inputs().empty());
   EXPECT_TRUE(from.outputs().empty());
-  EXPECT_EQ(from.client().state().get(), nullptr);
+  EXPECT_EQ(from.client(), Client::none());
   EXPECT_EQ(from.executable().state().get(), nullptr);
   EXPECT_TRUE(from.model().program().code().empty());
   EXPECT_ERROR(from.find_input("arg0"), FailedPrecondition, "Session");

@@ -172,7 +172,8 @@ TEST(JaxExport, ModuleAndProgramAreThePortableArtifact) {
   EXPECT_TRUE(module.starts_with("ML\xEFR"));
   EXPECT_NE(file.find(module), std::string::npos);
   EXPECT_EQ(artifact.program().format(), "mlir");
-  EXPECT_EQ(artifact.program().code(), module);
+  const Program program = artifact.program();
+  EXPECT_EQ(program.code(), module);
   EXPECT_TRUE(artifact.program().stablehlo_version());
 }
 
