@@ -60,7 +60,7 @@ int main() try {
   }
   const std::vector<pjrt::Outputs> outputs = or_throw(program.execute(arguments));
   for (const pjrt::Outputs& of_device : outputs) {
-    std::cout << "  device " << or_throw(of_device[0].device()).id() << " gives "
+    std::cout << "  device " << of_device[0].device().id() << " gives "
               << or_throw(of_device[0].to_vector<std::uint32_t>())[0] << "\n";
   }
   return 0;

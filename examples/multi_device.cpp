@@ -65,7 +65,7 @@ int main() try {
   for (int id = 1; id < 4; ++id) {
     travelling = or_throw(travelling.copy_to_device(or_throw(client.lookup_device(id))));
     pjrt::Future<pjrt::HostBuffer> arrived = travelling.to_host_async();  // or waits at once: to_host
-    std::cout << "  on " << or_throw(travelling.device()).id() << ": " << to_string(or_throw(arrived.await())) << "\n";
+    std::cout << "  on " << travelling.device().id() << ": " << to_string(or_throw(arrived.await())) << "\n";
   }
 
   std::cout << "A program on all of them at once, which sums over them:\n";
@@ -78,7 +78,7 @@ int main() try {
         or_throw(client.upload(std::vector<float>{number, 10 * number, 1}, {3}, {.device = device})));
   }
   for (const pjrt::Outputs& outputs : or_throw(sum.execute(arguments)))
-    std::cout << "  on " << or_throw(outputs[0].device()).id() << ": " << text(outputs[0]) << "\n";
+    std::cout << "  on " << outputs[0].device().id() << ": " << text(outputs[0]) << "\n";
   return 0;
 } catch (const pjrt::Exception& e) {
   std::cerr << "multi_device: " << e.what() << "\n";

@@ -68,8 +68,9 @@ class PJRT_EXPORT Buffer {
   /// Bytes in device memory, padding and metadata included. Wraps PJRT_Buffer_OnDeviceSizeInBytes.
   Result<std::size_t> on_device_size() const;
 
-  /// The device whose memory it lies in. Wraps PJRT_Buffer_Device.
-  Result<Device> device() const;
+  /// The device whose memory it lies in; the empty device (`Device::none`) if the buffer was moved from or the plugin
+  /// does not tell. Wraps PJRT_Buffer_Device.
+  Device device() const;
   /// Wraps PJRT_Buffer_Memory.
   Result<Memory> memory() const;
   /// Whether the memory is that of the host's CPU. Wraps PJRT_Buffer_IsOnCpu.

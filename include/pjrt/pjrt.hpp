@@ -2,6 +2,16 @@
 
 /// Everything but the extensions, which are included one by one from pjrt/ext/. What is in pjrt/model/ is linked from
 /// pjrt::model, the rest from pjrt::core; pjrt::pjrt is both.
+///
+/// What holds for every type of the library:
+/// - Functions that can fail return a Result, an Event or a Future, and throw nothing.
+/// - Nothing is undefined on an object that was moved from, nor at an index past the end. What can fail answers
+///   FailedPrecondition; everything else gives an empty value: "", 0 or -1, an empty list, or the empty handle. Handles
+///   that borrow (Client, Device, Memory, Executable, Topology) copy when they are moved.
+/// - Spans, views and stored arguments cannot be taken from temporaries.
+/// - In a forked child, what the parent made answers FailedPrecondition, and its destruction does nothing. The same
+///   holds for what is destroyed while the process ends.
+/// - Callbacks run on threads of the library and may block; see RunOn.
 
 #include "pjrt/buffer.hpp"
 #include "pjrt/chunk.hpp"

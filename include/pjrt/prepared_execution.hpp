@@ -34,6 +34,9 @@ class PJRT_EXPORT PreparedExecution {
   [[nodiscard]] Result<void> feed_back(std::size_t output, std::size_t argument);
   /// Another buffer for an argument; checked as the first was.
   [[nodiscard]] Result<void> set_argument(std::size_t i, const Argument& argument);
+  [[nodiscard]] Result<void> set_argument(std::size_t i, const Buffer& buffer) {
+    return set_argument(i, Argument(buffer));
+  }
 
   /// For the library itself.
   struct State;

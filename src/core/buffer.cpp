@@ -144,15 +144,14 @@ Result<std::size_t> Buffer::on_device_size() const try {
 }
 PJRT_CATCH
 
-Result<Device> Buffer::device() const try {
-  if (!state_) return std::unexpected(detail::moved_from("buffer"));
-  detail::ClientState& client = *state_->client;
-  if (state_->device != nullptr) return Device(state_->client, state_->device);
-  PJRT_TRY(const auto args, detail::call<fn::PJRT_Buffer_Device>(*client.plugin, {.buffer = state_->raw}));
-  PJRT_TRY(const detail::DeviceRecord* record, detail::find_device(client, args.device));
-  return Device(state_->client, record);
+Device Buffer::device() const {
+  if (!state_) return Device::none();
+  if (state_->device != nullptr) return {state_->client, state_->device};
+  const auto args = detail::call<fn::PJRT_Buffer_Device>(state_->plugin(), {.buffer = state_->raw});
+  if (!args) return Device::none();
+  const auto known = state_->client->device_by_raw.find(args->device);
+  return known != state_->client->device_by_raw.end() ? Device(state_->client, known->second) : Device::none();
 }
-PJRT_CATCH
 
 Result<Memory> Buffer::memory() const try {
   if (raw() == nullptr) PJRT_CHECK(detail::live(*this));  // moved from, or let go by a prepared execution

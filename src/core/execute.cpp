@@ -85,7 +85,7 @@ Result<void> check_together(const LoadedExecutableState& exe, const Signature& s
     const BufferState& b = *arguments[i].state();
     const Buffer buffer(Ref<BufferState>::share(arguments[i].state()));
     if (b.device == nullptr) {
-      PJRT_TRY(const Device actual, buffer.device());
+      const Device actual = buffer.device();
       if (actual.record() != device) {
         return refuse(ErrorCode::InvalidArgument, exe,
                       argument_name(s, i) + " is on device " + actual.to_string() + ", the program runs on " +

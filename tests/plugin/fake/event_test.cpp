@@ -97,7 +97,8 @@ TEST_F(FakeEvents, TheOutcomeMayBeAskedForManyTimes) {
     EXPECT_ERROR(e.await(), DataLoss, "gone");
     EXPECT_ERROR(e.outcome(), DataLoss, "gone");
   }
-  EXPECT_THAT(e.outcome().error().payloads(), ElementsAre(ErrorPayload{"key", "value"}));
+  const Error error = e.outcome().error();
+  EXPECT_THAT(error.payloads(), ElementsAre(ErrorPayload{"key", "value"}));
 }
 
 TEST_F(FakeEvents, CallbacksRunOnTheThreadThatReleasesThem) {

@@ -140,7 +140,7 @@ TEST_F(ExtHostMemoryAllocator, MemoryGoesWithItsLastCopyOnAnyThreadAndKeepsTheCl
 TEST_F(ExtHostMemoryAllocator, MemoryWithoutADeleterIsThePlugins) {
   static unsigned char bytes[8];
   fake.on<fn::PJRT_HostMemoryAllocator_Allocate>([](auto& a) { a.ptr = bytes; });
-  const HostMemory memory = value_of(allocator.allocate(*client, 8));
+  const ext::HostMemory memory = value_of(allocator.allocate(*client, 8));
   EXPECT_EQ(static_cast<void*>(memory.bytes().data()), bytes);
 }
 

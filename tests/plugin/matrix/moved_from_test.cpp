@@ -51,7 +51,7 @@ TEST_P(MovedFrom, Buffer) {
   EXPECT_EMPTY(b.dynamic_dimension_indices());
   EXPECT_EMPTY(b.layout());
   EXPECT_EMPTY(b.on_device_size());
-  EXPECT_EMPTY(b.device());
+  EXPECT_EQ(b.device(), Device::none());
   EXPECT_EMPTY(b.memory());
   EXPECT_EMPTY(b.is_on_cpu());
   EXPECT_EQ(b.client().devices().size(), 0u);
