@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TESTS = ["tests/plugin/matrix/moved_from_test.cpp", "tests/unit/moved_from_test.cpp"]
+TESTS = ["tests/plugin/misuse/moved_from_test.cpp", "tests/unit/moved_from_test.cpp"]
 HANDLES = {
     "buffer.hpp": ["Buffer", "ExternalReference", "RawCopy", "ControlDependency"],
     "client.hpp": ["Client", "AliasFulfillment"],
