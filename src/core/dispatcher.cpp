@@ -1,8 +1,11 @@
 #include "core/dispatcher.hpp"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -38,8 +41,11 @@ class Threads {
     ++queued_;
     if (queued_ > idle_) {
       if (threads_ < Dispatcher::kUsualThreads) {
-        if (!start(&Threads::work)) return threads_ > 0 || !take_back(job);
-        ++threads_;
+        if (start(&Threads::work)) {
+          ++threads_;
+        } else if (threads_ == 0) {
+          return !take_back(job);
+        }
       } else if (!supervised_) {
         supervised_ = start(&Threads::supervise);
       } else {
@@ -51,11 +57,20 @@ class Threads {
   }
 
  private:
-  bool start(void (Threads::*what)() noexcept) noexcept try {
-    std::thread(what, this).detach();
-    return true;
-  } catch (...) {
-    return false;
+  /// Signals stay with the program's own threads.
+  bool start(void (Threads::*what)() noexcept) noexcept {
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = true;
+    try {
+      std::thread(what, this).detach();
+    } catch (...) {
+      started = false;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return started;
   }
 
   /// Of the only job there is, as there are no threads.

@@ -39,7 +39,14 @@ namespace {
 
 /// Keeps a client until an event is ready: some plugins crash when it goes while they download for it.
 void keep_until_ready(const PluginState& plugin, abi::PJRT_Event* event, Ref<ClientState> client) noexcept {
-  auto held = std::make_unique<Ref<ClientState>>(std::move(client));
+  std::unique_ptr<Ref<ClientState>> held;
+  try {
+    held = std::make_unique<Ref<ClientState>>(client);
+  } catch (...) {  // nothing can hold it but this thread
+    abi::PJRT_Event_Await_Args wait{};
+    wait.event = event;
+    return call_quietly<abi::fn::PJRT_Event_Await>(plugin, std::move(wait));
+  }
   abi::PJRT_Event_OnReady_Args args{};
   args.event = event;
   args.user_arg = held.get();
