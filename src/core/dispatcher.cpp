@@ -57,11 +57,13 @@ class Threads {
   }
 
  private:
-  /// Signals stay with the program's own threads.
+  /// Signals that are sent to the process stay with the program's own threads; those of faults reach the thread that
+  /// made them.
   bool start(void (Threads::*what)() noexcept) noexcept {
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = true;
     try {
