@@ -212,7 +212,7 @@ Result<const void*> HostBuffer::address(ElementType type, std::span<const std::i
   }
   const auto* at = static_cast<const std::byte*>(view_.data());
   for (std::size_t i = 0; i < index.size(); ++i) {
-    if (index[i] < 0 || index[i] >= dims()[i]) {
+    if (index[i] < 0 || index[i] >= dims()[i] || element_count() == 0) {
       return std::unexpected(Error(ErrorCode::OutOfRange, "index " + pjrt::to_string(Dimensions(index)) +
                                                               " lies outside " + pjrt::to_string(shape())));
     }

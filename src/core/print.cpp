@@ -353,6 +353,7 @@ std::string print(const HostView& array, const PrintOptions& options) {
 
 std::string to_string(const HostView& array, const PrintOptions& options) {
   if (array.shape().rank() > kMaxRank) return "<" + std::to_string(array.shape().rank()) + " dimensions>";
+  if (array.data() == nullptr && element_count(array.dims()) != 0) return "<no memory>";
   std::string text;
   visit(array.type(), [&]<class T>() { text = print<T>(array, options); });
   return text;

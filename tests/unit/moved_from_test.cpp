@@ -71,7 +71,10 @@ TEST(MovedFromValues, ViewsOfNothingHaveNoElementsToRead) {
   EXPECT_FALSE(HostBuffer::copy_of(HostView(nullptr, {ElementType::F32, {-3, 2}})));
   const HostView huge(nullptr, {ElementType::F32, {std::int64_t{1} << 40, std::int64_t{1} << 40}});
   EXPECT_TRUE(huge.bytes().empty());
-  EXPECT_FALSE(HostBuffer::borrow(huge, nullptr).at<float>({5, 5}));
+  const HostBuffer borrowed = HostBuffer::borrow(huge, nullptr);
+  EXPECT_FALSE(borrowed.at<float>({5, 5}));
+  EXPECT_EQ(to_string(borrowed), "<no memory>");
+  EXPECT_EQ(to_string(HostView(nullptr, {ElementType::F32, {3}})), "<no memory>");
 }
 
 TEST(MovedFromValues, TypedHostBuffer) {
