@@ -180,6 +180,7 @@ std::vector<std::byte> HostBuffer::to_npy() const {
 }
 
 Result<void> HostBuffer::save(const std::filesystem::path& path) const try {
+  PJRT_CHECK(check_type(type()));
   PJRT_TRY(const HostBuffer whole, dense());
   const std::string head = detail::npy_header(shape());
   const std::span<const std::byte> parts[] = {std::as_bytes(std::span(head)), whole.bytes()};
