@@ -26,8 +26,8 @@ class OwnedBytes {
   std::string_view text() const& noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
   std::string text() const&& { return std::string(text()); }
   std::size_t size() const noexcept { return bytes_.size(); }
-  operator std::span<const std::byte>() const& noexcept { return bytes_; }
-  operator std::span<const std::byte>() const&& = delete;
+  /// Of a temporary too, so that one can be handed to a function: the bytes live until the end of that call.
+  operator std::span<const std::byte>() const noexcept { return bytes_; }
 
  private:
   std::shared_ptr<const void> owner_;

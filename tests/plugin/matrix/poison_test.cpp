@@ -81,7 +81,8 @@ TEST_P(Poison, CountsOnceAndTheFirstErrorStays) {
 }
 
 TEST_P(Poison, DoesNotReachARunThatIsOver) {
-  const Outputs outputs = value_of(twice.execute(std::vector<Argument>{three()}, launch(kLaunch)));
+  const Buffer x = three();
+  const Outputs outputs = value_of(twice.execute(std::vector<Argument>{x}, launch(kLaunch)));
   EXPECT_EQ(value_of(outputs[0].to_vector<float>()), (Floats{2, 4, 6}));
   EXPECT_TRUE(becomes_true([&] { return !value_of(device.poison_execution(kLaunch, stop)); }));
   EXPECT_EQ(value_of(outputs[0].to_vector<float>()), (Floats{2, 4, 6}));
