@@ -191,6 +191,7 @@ class DeviceSpan {
   std::span<const T> span() const& noexcept { return elements_; }
   std::span<const T> span() const&& = delete;
   operator std::span<const T>() const& noexcept { return elements_; }
+  operator std::span<const T>() && = delete;
   operator std::span<const T>() const&& = delete;
   std::size_t size() const noexcept { return elements_.size(); }
   /// Element `i`; a zero if there is none. `span()` gives access without that check.

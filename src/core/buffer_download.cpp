@@ -140,8 +140,9 @@ Future<HostBuffer> Buffer::to_host_async() const try {
     }
     const std::span<std::byte> out = host.mutable_bytes();
     PJRT_TRY(abi::PJRT_Event * event, start_download(*state_, plan.host_layout, out.data(), out.size()));
-    Event done = detail::make_event(state_->plugin(), state_->client, event);
+    Event done = detail::make_transfer_event(state_->plugin(), state_->client, event);
     if (plan.shape.type == ElementType::Pred) {
+      const detail::AwaitedOnFailure copied(done);  // the array is written to until then
       done = detail::after(done, [done, plan, host]() mutable {
         if (auto ok = done.outcome(); !ok) return Event::ready(std::move(ok));
         normalize(plan, host.mutable_bytes());
@@ -182,7 +183,7 @@ Event start_raw_copy(const detail::BufferState& b, std::span<std::byte> out, std
       b.plugin(),
       {.buffer = b.raw, .dst = out.data(), .offset = offset, .transfer_size = static_cast<std::int64_t>(out.size())});
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
-  return detail::make_event(b.plugin(), b.client, args->event);
+  return detail::make_transfer_event(b.plugin(), b.client, args->event);
 }
 
 /// CPU 0.81 crashes at a raw copy of contents that are not there, 0.106 does not; what is between is not known.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -65,9 +66,12 @@ Error read_error(const PluginState& plugin, const abi::PJRT_Error* error, std::s
 }  // namespace
 
 Error take_error(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) {
-  Error result = read_error(plugin, error, function);
-  destroy(plugin, error);
-  return result;
+  struct Owner {
+    const PluginState& plugin;
+    abi::PJRT_Error* error;
+    ~Owner() { destroy(plugin, error); }
+  } const owner{plugin, error};
+  return read_error(plugin, error, function);
 }
 
 Result<void> outcome_of_lent(const PluginState& plugin, const abi::PJRT_Error* error, std::string_view function) {
@@ -86,17 +90,28 @@ std::size_t wanted_size(const Error& error, std::size_t sent) {
 }
 
 Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noexcept {
-  std::string what = "something that is no std::exception of ours";
+  const auto error = [&](std::string_view what) {
+    return Error(ErrorCode::Internal,
+                 "plugin " + Plugin(&plugin).description() + " threw a C++ exception: " + std::string(what))
+        .with_function(function);
+  };
 #if defined(__cpp_exceptions)
   try {
-    throw;
-  } catch (const std::exception& e) {
-    what = e.what();
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {  // a plugin's, or ours while its error was read
+      return caught();
+    } catch (const std::exception& e) {
+      return error(e.what());
+    } catch (...) {
+      return error("something that is no std::exception of ours");
+    }
   } catch (...) {
+    return caught();
   }
+#else
+  return error("nothing");
 #endif
-  return Error(ErrorCode::Internal, "plugin " + Plugin(&plugin).description() + " threw a C++ exception: " + what)
-      .with_function(function);
 }
 
 Error empty_subject(const abi::Subject& subject, std::string_view function) {

@@ -164,6 +164,7 @@ Result<void> refuse_optimized(const Program& program, const CompileOptions& opti
 }  // namespace
 
 Result<LoadedExecutable> Client::compile(const Program& program, const CompileOptions& options) const try {
+  if (state_->raw == nullptr) return std::unexpected(detail::moved_from("client"));
   PJRT_TRY(const std::string bytes, checked(program, options));
   PJRT_CHECK(refuse_too_many_devices(*state_, options));
   if (state_->is_cpu) PJRT_CHECK(refuse_optimized(program, options));
@@ -178,7 +179,8 @@ Result<LoadedExecutable> Client::compile(const Program& program, const CompileOp
 PJRT_CATCH
 
 Result<LoadedExecutable> Client::load(const Executable& executable, const CompileOptions& options) const try {
-  if (!executable.state()) return std::unexpected(detail::moved_from("executable"));
+  if (state_->raw == nullptr) return std::unexpected(detail::moved_from("client"));
+  if (executable.raw() == nullptr) return std::unexpected(detail::moved_from("executable"));
   if (!(executable.plugin() == plugin())) {
     return std::unexpected(
         Error(ErrorCode::InvalidArgument, "the executable was compiled by plugin " + executable.plugin().description() +

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <stdexcept>
 
+#include "core/handle_errors.hpp"
 #include "pjrt/abi/tables.hpp"
 
 namespace pjrt {
@@ -38,7 +39,7 @@ constexpr std::size_t kMostNotes = 256;
 constexpr std::size_t kMostContext = 16384;
 
 /// Made when the library is loaded, so that there is something to answer when there is no memory for an answer.
-const Error out_of_memory(ErrorCode::ResourceExhausted, "the host's memory is exhausted");
+const Error out_of_memory(ErrorCode::ResourceExhausted, detail::kMemoryExhausted);
 const Error unknown_exception(ErrorCode::Internal, "something was thrown that is not a std::exception");
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "core/call.hpp"
 #include "core/convert.hpp"
@@ -60,14 +61,49 @@ void keep_until_ready(const PluginState& plugin, abi::PJRT_Event* event, Ref<Cli
 
 }  // namespace
 
+namespace {
+
+/// A ready event whose outcome is that the host's memory is exhausted: made when the library is loaded, never freed.
+EventState* const no_memory_for_an_event = [] {
+  auto* state = new EventState;
+  state->outcome = std::unexpected(Error(ErrorCode::ResourceExhausted, kMemoryExhausted));
+  return state;
+}();
+
+Event without_memory() noexcept {
+  retain(no_memory_for_an_event);
+  return Event(Ref<EventState>::adopt(no_memory_for_an_event));
+}
+
+}  // namespace
+
 EventState::~EventState() {
   if (raw == nullptr) return;
   if (client && !is_ready()) keep_until_ready(*plugin, raw, std::move(client));
   call_quietly<abi::fn::PJRT_Event_Destroy>(*plugin, {.event = raw});
 }
 
-Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) {
-  auto* state = new EventState;
+Event make_transfer_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) noexcept {
+  Event event = make_event(plugin, client, nullptr);
+  if (raw == nullptr) return event;
+  if (event.state().get() == no_memory_for_an_event) {
+    abi::PJRT_Event_Await_Args wait{};
+    wait.event = raw;
+    call_quietly<abi::fn::PJRT_Event_Await>(plugin, std::move(wait));
+    call_quietly<abi::fn::PJRT_Event_Destroy>(plugin, {.event = raw});
+    return event;
+  }
+  event.state()->client = std::move(client);
+  event.state()->raw = raw;
+  return event;
+}
+
+Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) noexcept {
+  auto* state = new (std::nothrow) EventState;
+  if (state == nullptr) {
+    if (raw != nullptr) call_quietly<abi::fn::PJRT_Event_Destroy>(plugin, {.event = raw});
+    return without_memory();
+  }
   state->plugin = &plugin;
   if (raw != nullptr) state->client = std::move(client);
   state->raw = raw;
@@ -110,12 +146,13 @@ CallbackExceptionHandler on_callback_exception(CallbackExceptionHandler handler)
   return detail::exception_handler.exchange(handler != nullptr ? handler : detail::write_line);
 }
 
-Event Event::ready(Result<void> outcome) try {
-  auto* state = new detail::EventState;
+/// What functions that return an event answer with when memory runs out, so it must have an answer itself.
+Event Event::ready(Result<void> outcome) {
+  auto* state = new (std::nothrow) detail::EventState;
+  if (state == nullptr) return detail::without_memory();
   state->outcome = std::move(outcome);
   return Event(detail::Ref<detail::EventState>::adopt(state));
 }
-PJRT_CATCH_EVENT
 
 namespace detail {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,8 +33,12 @@ struct EventState {
   ~EventState();
 };
 
-/// Owns `raw`; null means ready and well.
-Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw);
+/// Owns `raw`; null means ready and well. Without memory for the handle the event is destroyed, and what is given is
+/// ready with that error.
+Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) noexcept;
+
+/// The event of a transfer to or from memory that is freed with its handle: without memory for one, it waits.
+Event make_transfer_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_Event* raw) noexcept;
 
 /// An event that stands for the one that `start` gives once `first` is ready, well or not.
 Event after(const Event& first, std::function<Event()> start);
@@ -48,6 +53,21 @@ void hold_until_ready(const Event& event, T what) {
   const auto release = [what = std::move(what)](const Result<void>&) {};
   if (!event.on_ready(release, RunOn::PluginThread)) (void)event.await();
 }
+
+/// Waits for the event if the scope is left by an exception.
+class AwaitedOnFailure {
+ public:
+  explicit AwaitedOnFailure(Event event) noexcept : event_(std::move(event)) {}
+  AwaitedOnFailure(const AwaitedOnFailure&) = delete;
+  AwaitedOnFailure& operator=(const AwaitedOnFailure&) = delete;
+  ~AwaitedOnFailure() {
+    if (std::uncaught_exceptions() > exceptions_) (void)event_.await();
+  }
+
+ private:
+  Event event_;
+  int exceptions_ = std::uncaught_exceptions();
+};
 
 /// Marks the current thread as running one of our callbacks under the plugin, where a client must not be destroyed.
 class InCallback {

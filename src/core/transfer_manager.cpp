@@ -125,7 +125,7 @@ struct TransferManager::State {
                    .transfer_size = static_cast<std::int64_t>(chunk.size()),
                    .is_last_transfer = last});
     if (!args) return Event::ready(std::unexpected(std::move(args).error()));
-    return keep(detail::make_event(plugin(), client, args->done_with_h2d_transfer), chunk.owner());
+    return keep(detail::make_transfer_event(plugin(), client, args->done_with_h2d_transfer), chunk.owner());
   }
 
   static Event keep(Event done, std::shared_ptr<const void> owner) {
@@ -330,7 +330,7 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) try
                                                 .shape_num_dims = shape.rank(),
                                                 .shape_element_type = detail::to_c(shape.type),
                                                 .shape_layout = c_layout.get()}));
-    return State::keep(detail::make_event(s->plugin(), s->client, args.done_with_h2d_transfer), dense.owner());
+    return State::keep(detail::make_transfer_event(s->plugin(), s->client, args.done_with_h2d_transfer), dense.owner());
   };
   Result<Event> event = start();
   return event ? *std::move(event) : Event::ready(std::unexpected(std::move(event).error()));

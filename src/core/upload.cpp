@@ -1,5 +1,7 @@
 // From host memory to buffers: copied, asynchronous, or used in place.
 
+#include <atomic>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -81,16 +83,53 @@ Result<void> check_normal(const HostView& array) {
                 "copies makes them 1"));
 }
 
-/// Drops `owner` when the event is ready. The event may be destroyed before; what is registered with it runs all the
-/// same.
-void keep_until_done(const detail::Ref<detail::ClientState>& client, abi::PJRT_Event* raw,
-                     std::shared_ptr<const void> owner) {
-  if (raw == nullptr) return;
-  if (owner == nullptr) {
-    detail::call_quietly<fn::PJRT_Event_Destroy>(*client->plugin, {.event = raw});
-    return;
+/// Holds the memory of an array until the plugin has done with it. Made before the upload: with the plugin at work on
+/// the memory, nothing may fail for want of some more.
+struct Held {
+  detail::Ref<detail::ClientState> client;
+  std::shared_ptr<const void> owner;
+  std::atomic<bool> registered{false};
+
+  Held(const detail::Ref<detail::ClientState>& c, std::shared_ptr<const void> o) : client(c), owner(std::move(o)) {}
+
+  static std::unique_ptr<Held> make(const detail::Ref<detail::ClientState>& client, std::shared_ptr<const void> owner) {
+    return owner == nullptr ? nullptr : std::make_unique<Held>(client, std::move(owner));
   }
-  detail::hold_until_ready(detail::make_event(*client->plugin, client, raw), std::move(owner));
+
+  static void on_done(abi::PJRT_Error* error, void* user_arg) {
+    const detail::InCallback here;
+    const std::unique_ptr<Held> held(static_cast<Held*>(user_arg));
+    // The plugin handed it from one thread to another in ways that a race detector cannot see into.
+    (void)held->registered.load(std::memory_order_acquire);
+    (void)detail::outcome_of(*held->client->plugin, error, "PJRT_Event_OnReady");
+  }
+};
+
+/// Gives the buffer, and frees what is held when the plugin has done with it: it is when a buffer that was not made to
+/// use the memory in place is there, and else when that buffer is gone.
+Result<Buffer> hold_until_done(Uploaded uploaded, std::unique_ptr<Held> held) {
+  abi::PJRT_Event* const done = uploaded.done_with_host_memory;
+  if (done == nullptr) return std::move(uploaded.buffer);
+  const detail::PluginState& plugin = *uploaded.buffer.state()->client->plugin;
+  Result<void> registered;
+  if (held != nullptr) {
+    abi::PJRT_Event_OnReady_Args args{};
+    args.event = done;
+    args.user_arg = held.get();
+    args.callback = Held::on_done;
+    held->registered.store(true, std::memory_order_release);
+    registered = detail::call<fn::PJRT_Event_OnReady>(plugin, args);
+    if (registered) (void)held.release();
+  }
+  if (!registered) {
+    (void)uploaded.buffer.delete_now();
+    abi::PJRT_Event_Await_Args wait{};
+    wait.event = done;
+    (void)detail::call<fn::PJRT_Event_Await>(plugin, wait);
+  }
+  detail::call_quietly<fn::PJRT_Event_Destroy>(plugin, {.event = done});
+  if (!registered) return std::unexpected(std::move(registered).error());
+  return std::move(uploaded.buffer);
 }
 
 }  // namespace
@@ -102,8 +141,7 @@ Result<Buffer> Client::upload(const HostView& array, const UploadOptions& option
   }
   PJRT_TRY(Uploaded uploaded, start(state_, array, HostBufferSemantics::ImmutableOnlyDuringCall, options.device,
                                     options.memory, options.layout));
-  keep_until_done(state_, uploaded.done_with_host_memory, nullptr);
-  return std::move(uploaded.buffer);
+  return hold_until_done(std::move(uploaded), nullptr);
 }
 PJRT_CATCH
 
@@ -113,22 +151,24 @@ Future<Buffer> Client::upload_async(HostBuffer array, const UploadOptions& optio
     if (!copy) return Future<Buffer>(std::move(copy).error());
     array = *std::move(copy);
   }
+  std::unique_ptr<Held> held = Held::make(state_, array.owner());
   Result<Uploaded> uploaded = start(state_, array.view(), HostBufferSemantics::ImmutableUntilTransferCompletes,
                                     options.device, options.memory, options.layout);
   if (!uploaded) return Future<Buffer>(std::move(uploaded).error());
-  keep_until_done(state_, uploaded->done_with_host_memory, array.owner());
-  Event ready = uploaded->buffer.ready();
-  return {std::move(ready), std::move(uploaded->buffer)};
+  Result<Buffer> buffer = hold_until_done(*std::move(uploaded), std::move(held));
+  if (!buffer) return Future<Buffer>(std::move(buffer).error());
+  Event ready = buffer->ready();
+  return {std::move(ready), *std::move(buffer)};
 }
 PJRT_CATCH_FUTURE(Buffer)
 
 Result<Buffer> Client::upload_view(const HostView& array, const ViewOptions& options) const try {
   PJRT_CHECK(check_normal(array));
+  std::unique_ptr<Held> held = Held::make(state_, options.keep_alive);
   PJRT_TRY(Uploaded uploaded,
            start(state_, array, HostBufferSemantics::ImmutableZeroCopy, options.device, options.memory, {}));
   uploaded.buffer.state()->read_only_memory = array.data();
-  keep_until_done(state_, uploaded.done_with_host_memory, options.keep_alive);
-  return std::move(uploaded.buffer);
+  return hold_until_done(std::move(uploaded), std::move(held));
 }
 PJRT_CATCH
 
@@ -154,10 +194,10 @@ Result<Buffer> Client::upload_mutable_view(const HostBuffer& array, const ViewOp
                                  "the array's memory is borrowed and read-only; executions may not write to it"));
   }
   PJRT_CHECK(check_normal(array.view()));
+  std::unique_ptr<Held> held = Held::make(state_, both(array.owner(), options.keep_alive));
   PJRT_TRY(Uploaded uploaded,
            start(state_, array.view(), HostBufferSemantics::MutableZeroCopy, options.device, options.memory, {}));
-  keep_until_done(state_, uploaded.done_with_host_memory, both(array.owner(), options.keep_alive));
-  return std::move(uploaded.buffer);
+  return hold_until_done(std::move(uploaded), std::move(held));
 }
 PJRT_CATCH
 

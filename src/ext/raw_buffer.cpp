@@ -71,7 +71,7 @@ Event RawBuffer::copy_host_to_device(std::span<const std::byte> bytes, std::int6
                           .offset = offset,
                           .transfer_size = static_cast<std::int64_t>(bytes.size())});
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
-  return pjrt::detail::make_event(buffer_->plugin(), buffer_->client, args->event);
+  return pjrt::detail::make_transfer_event(buffer_->plugin(), buffer_->client, args->event);
 }
 PJRT_CATCH_EVENT
 
@@ -83,7 +83,7 @@ Event RawBuffer::copy_device_to_host(std::span<std::byte> bytes, std::int64_t of
                           .offset = offset,
                           .transfer_size = static_cast<std::int64_t>(bytes.size())});
   if (!args) return Event::ready(std::unexpected(std::move(args).error()));
-  return pjrt::detail::make_event(buffer_->plugin(), buffer_->client, args->event);
+  return pjrt::detail::make_transfer_event(buffer_->plugin(), buffer_->client, args->event);
 }
 PJRT_CATCH_EVENT
 

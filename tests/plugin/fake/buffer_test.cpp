@@ -105,7 +105,7 @@ TEST_F(FakeBuffer, ARawCopyIsToldLaterWhereTo) {
   EXPECT_OK(copy.event().await());
   EXPECT_EQ(out[0], std::byte{3});
   EXPECT_EQ(out[1], std::byte{4});
-  EXPECT_ERROR(copy.provide(out), FailedPrecondition, "has been told its destination already");
+  EXPECT_ERROR(copy.provide(out), FailedPrecondition, "the destination of the raw copy has been provided already");
   EXPECT_ERROR(copy.fail(Error(ErrorCode::Aborted, "x")), FailedPrecondition, "already");
 }
 
@@ -121,7 +121,7 @@ TEST_F(FakeBuffer, ARawCopyThatIsDroppedUntoldIsCancelledAndKeepsItsBufferUntilT
   buffer_.reset();
   EXPECT_EQ(fake.live()["buffer"], 1);
   copy.reset();
-  EXPECT_ERROR(done.await(), Cancelled, "the raw copy was dropped before it was told where to");
+  EXPECT_ERROR(done.await(), Cancelled, "the raw copy was destroyed before its destination was provided");
   EXPECT_EQ(fake.live()["raw copy"], 0);
   EXPECT_EQ(fake.live()["buffer"], 0);
 }
@@ -130,7 +130,7 @@ TEST_F(FakeBuffer, ARawCopyThatIsReplacedIsCancelled) {
   RawCopy copy = value_of(buffer_->copy_raw_to_host_future(2));
   const Event first = copy.event();
   copy = value_of(buffer_->copy_raw_to_host_future(2));
-  EXPECT_ERROR(first.await(), Cancelled, "dropped");
+  EXPECT_ERROR(first.await(), Cancelled, "destroyed before");
   EXPECT_FALSE(copy.event().is_ready());
 }
 
@@ -152,7 +152,7 @@ TEST_F(FakeBuffer, ADependencyThatFailsOrIsDroppedFailsTheBuffer) {
   std::optional<DonatedBuffer> second = value_of(std::move(other).donate_with_control_dependency());
   const Event ready = second->buffer.ready();
   second.reset();
-  EXPECT_ERROR(ready.await(), Cancelled, "the control dependency was dropped before it was resolved");
+  EXPECT_ERROR(ready.await(), Cancelled, "the control dependency was destroyed before it was resolved");
   EXPECT_EQ(fake.live()["control dependency"], 0);
 }
 

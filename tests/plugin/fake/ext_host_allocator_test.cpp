@@ -68,9 +68,10 @@ TEST_F(ExtHostAllocator, MemoryMayBeAnUploadsOwnUntilThePluginNeedsItNoMore) {
   std::ranges::fill(memory.bytes(), std::byte{0});
   std::optional<Buffer> buffer = value_of(
       client->upload_view(HostView(memory.bytes().data(), {ElementType::F32, {3}}), {.keep_alive = memory.owner()}));
-  EXPECT_EQ(memory.owner().use_count(), 2);
+  const std::weak_ptr<const void> owner = memory.owner();
+  EXPECT_EQ(owner.use_count(), 2);
   buffer.reset();
-  EXPECT_EQ(memory.owner().use_count(), 1);
+  EXPECT_EQ(owner.use_count(), 1);
 }
 
 TEST_F(ExtHostAllocator, AnAlignmentThatIsNoPowerOfTwoIsRefused) {

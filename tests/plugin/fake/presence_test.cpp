@@ -4,6 +4,7 @@
 
 #include "core/call.hpp"
 #include "fake_plugin/fixture.hpp"
+#include "fake_plugin/subject.hpp"
 #include "pjrt/version.hpp"
 
 namespace pjrt {
@@ -57,7 +58,7 @@ TEST_P(Presence, EveryPresentFunctionIsCalled) {
   CoreFunctions::each([&]<class F>() {
     if (!bare.has_function(F::info.name)) return;
     fake.on<F>([&](auto&) { ++called; });
-    typename F::Args args{};
+    auto args = test::with_subject<typename F::Args>();
     EXPECT_OK(detail::call<F>(bare.state(), args));
   });
   EXPECT_EQ(called, bare.function_count());

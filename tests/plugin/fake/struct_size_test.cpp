@@ -4,6 +4,7 @@
 
 #include "core/call.hpp"
 #include "fake_plugin/fixture.hpp"
+#include "fake_plugin/subject.hpp"
 
 namespace pjrt {
 namespace {
@@ -29,11 +30,11 @@ TEST_P(StructSize, OfEveryFunctionIsThatOfTheNewestVersionAndTheRestIsZero) {
     if (!plugin.has_function(F::info.name)) return;
     ++functions;
     fake.on<F>([](auto&) {});
-    typename F::Args args{};
+    auto args = test::with_subject<typename F::Args>();
     EXPECT_OK(detail::call<F>(plugin.state(), args));
     const auto seen = fake.calls_of<F>();
     ASSERT_EQ(seen.size(), 1u);
-    typename F::Args expected{};
+    auto expected = test::with_subject<typename F::Args>();
     expected.struct_size = abi::struct_size<typename F::Args>;
     EXPECT_EQ(std::memcmp(&seen[0], &expected, abi::struct_size<typename F::Args>), 0) << F::info.name;
   });

@@ -6,6 +6,7 @@
 
 #include "core/call.hpp"
 #include "fake_plugin/fixture.hpp"
+#include "fake_plugin/subject.hpp"
 #include "pjrt/version.hpp"
 
 namespace pjrt {
@@ -111,7 +112,7 @@ TEST_F(Table, UnknownExtensionsAreListedAndLeftAlone) {
 TEST_F(Table, AShorterExtensionLacksItsLastFunctions) {
   const Plugin p = value_of(adopt({.extensions = {{4}}, .extension_sizes = {{4, 72}}}));
   EXPECT_EQ(find(p, 4)->functions, 6);
-  abi::PJRT_Layouts_PJRT_Executable_GetOutputLayouts_Args there{};
+  auto there = test::with_subject<abi::PJRT_Layouts_PJRT_Executable_GetOutputLayouts_Args>();
   EXPECT_OK(detail::call_extension<test::fn::PJRT_Layouts_PJRT_Executable_GetOutputLayouts>(p.state(), there));
   abi::PJRT_Layouts_PJRT_Executable_GetParameterLayouts_Args absent{};
   EXPECT_ERROR(
@@ -164,7 +165,8 @@ TEST_F(Table, EveryExtensionFunctionIsReachedAndItsErrorHandedOn) {
   int reached = 0;
   abi::extension_functions_of<EveryFunction>::each([&]<class F>() {
     ++reached;
-    typename F::Args args{};
+    fake.on<F>([](auto&) {});
+    auto args = test::with_subject<typename F::Args>();
     EXPECT_OK(detail::call_extension<F>(plugin.state(), args));
     EXPECT_EQ(fake.calls_of<F>().size(), 1u);
     if constexpr (F::fallible) {
@@ -180,7 +182,7 @@ TEST_F(Table, EveryExtensionFunctionIsReachedAndItsErrorHandedOn) {
 TEST_F(Table, ArgumentsThatANewerExtensionWantsLargerAreSentLarger) {
   using Initialize = test::fn::PJRT_Megascale_ClientContext_Initialize;
   fake.wanted_sizes["PJRT_Megascale_ClientContext_Initialize"] = 32;
-  abi::PJRT_Megascale_ClientContext_Initialize_Args args{};
+  auto args = test::with_subject<abi::PJRT_Megascale_ClientContext_Initialize_Args>();
   EXPECT_OK(detail::call_extension<Initialize>(plugin.state(), args));
   const auto calls = fake.calls_of<Initialize>();
   ASSERT_EQ(calls.size(), 2u);
@@ -194,7 +196,7 @@ TEST_F(Table, ArgumentsThatANewerExtensionWantsLargerAreSentLarger) {
 
 TEST_F(Table, ArgumentsThatAreWantedFarLargerAreRefused) {
   fake.wanted_sizes["PJRT_Megascale_ClientContext_Initialize"] = 4000;
-  abi::PJRT_Megascale_ClientContext_Initialize_Args args{};
+  auto args = test::with_subject<abi::PJRT_Megascale_ClientContext_Initialize_Args>();
   EXPECT_ERROR(detail::call_extension<test::fn::PJRT_Megascale_ClientContext_Initialize>(plugin.state(), args),
                InvalidArgument, "expected 4000, got 16");
 }

@@ -7,6 +7,7 @@
 
 #include "core/call.hpp"
 #include "fake_plugin/fixture.hpp"
+#include "fake_plugin/subject.hpp"
 
 namespace pjrt {
 namespace {
@@ -28,10 +29,10 @@ struct EveryFunction {
   }
 };
 
-/// Arguments with nothing but one field set.
+/// Arguments with nothing but one field set, and what the function works on.
 template <class Args>
 Args with(const abi::NewerField& field) {
-  Args args{};
+  Args args = test::with_subject<Args>();
   std::memset(reinterpret_cast<char*>(&args) + field.offset, 1, field.size);
   return args;
 }
@@ -70,7 +71,7 @@ TEST_F(VersionedFields, OfArgumentsAreRefusedBeforeTheirVersionAndPassedOnFromIt
 
 TEST_F(VersionedFields, ThatAreNotSetPassOnOldPlugins) {
   fake.on<test::fn::PJRT_Executable_DeserializeAndLoad>([](auto&) {});
-  abi::PJRT_Executable_DeserializeAndLoad_Args args{};
+  auto args = test::with_subject<abi::PJRT_Executable_DeserializeAndLoad_Args>();
   EXPECT_OK(detail::call<test::fn::PJRT_Executable_DeserializeAndLoad>(of_version(57).state(), args));
 }
 

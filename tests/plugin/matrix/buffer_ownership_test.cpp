@@ -325,7 +325,7 @@ TEST_P(Ownership, DependenciesThatAreDroppedAreCancelled) {
   Buffer buffer = [&] { return std::move(value_of(three().donate_with_control_dependency()).buffer); }();
   const Result<HostBuffer> host = buffer.to_host();
   ASSERT_FALSE(host);
-  EXPECT_NE(to_string(host.error()).find("dropped before it was resolved"), std::string::npos) << host.error();
+  EXPECT_NE(to_string(host.error()).find("destroyed before it was resolved"), std::string::npos) << host.error();
 }
 
 TEST_P(Ownership, DependenciesOfReferencedMemoryAreRefused) {
