@@ -294,8 +294,6 @@ class Gatherer {
 
   std::expected<void, Failure> add_archive(ArrayFile& archive, const std::filesystem::path& path) {
     const std::vector<std::string> names = archive.names();
-    if (names.empty())
-      return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, path.string() + " holds no arrays")));
     const bool in_order = is_for_used_inputs(names);
     const std::vector<std::size_t> used = used_inputs(session_);
     for (const std::string& name : names) {
@@ -380,6 +378,13 @@ std::optional<InputSpec> parse_array(std::string_view text) {
   return spec;
 }
 
+/// Digits, signs and x, then something: meant as a shape and not as the name of an input.
+bool looks_like_shape(std::string_view text) {
+  const std::size_t letters = text.find_first_not_of("-+0123456789x");
+  const std::string_view sizes = text.substr(0, letters);
+  return parse_shape(text) || (sizes.ends_with('x') && sizes.find_first_of("0123456789") != std::string_view::npos);
+}
+
 /// What is wrong with a text that should be an array.
 std::string fault(std::string_view text) {
   if (text == "@") return "'@' without a file";
@@ -408,8 +413,8 @@ std::expected<InputSpec, Failure> parse_input(std::string_view text) {
     return *std::move(spec);
   }
   std::string why = first == 0 ? "its name is empty" : fault(text);
-  if (first != 0 && first != std::string_view::npos && !parse_shape(text.substr(0, first)))
-    why = fault(text.substr(first + 1));
+  const bool has_a_name = first != std::string_view::npos && first != 0 && !looks_like_shape(text.substr(0, first));
+  if (has_a_name) why = fault(text.substr(first + 1));
   return std::unexpected(
       Failure(Error(ErrorCode::InvalidArgument, "--input '" + shortened(text) + "': " + why)
                   .with_note("inputs are [name=]@x.npy, @x.npz, [name=]2x3xf32=1 2 3 4 5 6, [name=]8x128xf32:random"),

@@ -185,6 +185,8 @@ class Mutation(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             include = Path(folder)
             shutil.copytree(ROOT / "include" / "pjrt" / "abi", include / "pjrt" / "abi")
+            (include / "pjrt" / "detail").mkdir()
+            shutil.copy(ROOT / "include" / "pjrt" / "detail" / "cxx23.hpp", include / "pjrt" / "detail")
             path = include / "pjrt" / "abi" / header
             text = path.read_text()
             self.assertEqual(text.count(old), 1, old)

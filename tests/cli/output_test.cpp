@@ -144,7 +144,10 @@ TEST_P(RawOutput, OfTypesThatNumpyLacksIsWrittenAsNumpyWritesIt) {
   const std::string given = npy_file(GetParam().name);
   EXPECT_TRUE(
       succeeds(run_on(program(identity(std::string("2x3x") + GetParam().mlir)), {"@" + given}, {"--output", file})));
-  EXPECT_EQ(read_all(file), read_all(given));
+  std::string expected = read_all(given);
+  // numpy writes float8_e5m2 as '<f1', which it cannot read itself; as bytes it can.
+  if (const std::size_t at = expected.find("'<f1'"); at != std::string::npos) expected.replace(at, 5, "'|V1'");
+  EXPECT_EQ(read_all(file), expected);
 }
 
 TEST_F(OutputOf, FolderGetsAFileForEachArray) {

@@ -96,6 +96,7 @@ TEST(Usage, VersionNamesTheApi) {
 
 struct BadValues {
   const char* name;
+  const char* type;  // in MLIR
   const char* input;
   const char* fault;
 };
@@ -108,22 +109,23 @@ class WrongValues : public RunFixture<::testing::TestWithParam<BadValues>> {};
 
 INSTANTIATE_TEST_SUITE_P(
     Of, WrongValues,
-    ::testing::Values(BadValues{"too_many", "2xf32=1 2 3", "3 values for an array of f32[2], which has 2"},
-                      BadValues{"too_few", "3xf32=1 2", "2 values for an array of f32[3], which has 3"},
-                      BadValues{"none", "2xf32=", "0 values for an array of f32[2]"},
-                      BadValues{"one_for_no_elements", "0xf32=1", "1 values for an array of f32[0], which has 0"},
-                      BadValues{"words", "2xf32=one", "'one' is no value of type f32"},
-                      BadValues{"fractions_of_integers", "2xs32=1.5", "'1.5' is no value of type s32"},
-                      BadValues{"out_of_range", "2xs8=128", "'128' is no value of type s8"},
-                      BadValues{"negative_of_unsigned", "2xu8=-1", "'-1' is no value of type u8"},
-                      BadValues{"out_of_the_range_of_4_bits", "2xs4=8", "'8' is no value of type s4"},
-                      BadValues{"no_bool", "2xpred=2", "'2' is no value of type pred"},
-                      BadValues{"half_a_complex", "2xc64=1+j2", "'1+j2' is no value of type c64"}),
+    ::testing::Values(BadValues{"too_many", "2xf32", "2xf32=1 2 3", "3 values for an array of f32[2], which has 2"},
+                      BadValues{"too_few", "3xf32", "3xf32=1 2", "2 values for an array of f32[3], which has 3"},
+                      BadValues{"none", "2xf32", "2xf32=", "0 values for an array of f32[2]"},
+                      BadValues{"one_for_no_elements", "0xf32", "0xf32=1",
+                                "1 values for an array of f32[0], which has 0"},
+                      BadValues{"words", "2xf32", "2xf32=one", "'one' is no value of type f32"},
+                      BadValues{"fractions_of_integers", "2xi32", "2xs32=1.5", "'1.5' is no value of type s32"},
+                      BadValues{"out_of_range", "2xi8", "2xs8=128", "'128' is no value of type s8"},
+                      BadValues{"negative_of_unsigned", "2xui8", "2xu8=-1", "'-1' is no value of type u8"},
+                      BadValues{"out_of_the_range_of_4_bits", "2xi4", "2xs4=8", "'8' is no value of type s4"},
+                      BadValues{"no_bool", "2xi1", "2xpred=2", "'2' is no value of type pred"},
+                      BadValues{"half_a_complex", "2xcomplex<f32>", "2xc64=1+j2", "'1+j2' is no value of type c64"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_P(WrongValues, AreNamedWithTheirInput) {
-  EXPECT_TRUE(
-      fails(run_on(program(identity("2xf32")), {GetParam().input}), kWrongUsage, {"input arg0", GetParam().fault}));
+  EXPECT_TRUE(fails(run_on(program(identity(GetParam().type)), {GetParam().input}), kWrongUsage,
+                    {"input arg0", GetParam().fault}));
 }
 
 }  // namespace

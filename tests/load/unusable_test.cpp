@@ -255,7 +255,7 @@ TEST_F(Unusable, FilesAreCountedAtTheirPlace) {
 TEST_F(Unusable, ControlCharactersOfNamesAreEscaped) {
   write("\x1b[31mabacus\n\x9b.so", "");
   const auto plugin = Plugin::load((folder / "plugins/\x1b[31mabacus\n\x9b.so").string());
-  EXPECT_ERROR(plugin, InvalidArgument, "\\x1b[31mabacus\\x0a\\x9b.so cannot be loaded: the file is empty");
+  EXPECT_ERROR(plugin, InvalidArgument, "\\x1b[31mabacus\\n\\x9b.so cannot be loaded: the file is empty");
   const auto none = Plugin::load("x\x07");
   EXPECT_ERROR(none, NotFound, "no plugin named 'x\\x07' was found");
   for (const std::string& note : none.error().notes())

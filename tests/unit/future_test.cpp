@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <coroutine>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -136,32 +137,35 @@ struct Task {
   };
 };
 
-Task wait_for(Future<std::string> future, std::optional<Result<std::string>>& result) {
-  result = co_await future;
+Task wait_for(Future<std::string> future, std::promise<Result<std::string>> result) {
+  result.set_value(co_await future);
+}
+
+/// What a coroutine gets that waits for the future.
+std::future<Result<std::string>> awaited(Future<std::string> future) {
+  std::promise<Result<std::string>> result;
+  std::future<Result<std::string>> taken = result.get_future();
+  wait_for(std::move(future), std::move(result));
+  return taken;
 }
 
 TEST(FutureCoAwait, ReadyOneGivesItsValueWithoutSuspending) {
-  std::optional<Result<std::string>> result;
-  wait_for(Future<std::string>(Event::ready(), "value"), result);
-  ASSERT_TRUE(result);
-  EXPECT_EQ(value_of(*std::move(result)), "value");
+  std::future<Result<std::string>> result = awaited(Future<std::string>(Event::ready(), "value"));
+  ASSERT_EQ(result.wait_for(0s), std::future_status::ready);
+  EXPECT_EQ(value_of(result.get()), "value");
 }
 
 TEST(FutureCoAwait, PendingOneGivesItsValueLater) {
   PendingEvent pending;
-  std::optional<Result<std::string>> result;
-  wait_for(Future<std::string>(pending.event(), "value"), result);
-  EXPECT_FALSE(result);
+  std::future<Result<std::string>> result = awaited(Future<std::string>(pending.event(), "value"));
+  EXPECT_EQ(result.wait_for(0s), std::future_status::timeout);
   pending.set();
-  ASSERT_TRUE(result);
-  EXPECT_EQ(value_of(*std::move(result)), "value");
+  EXPECT_EQ(value_of(result.get()), "value");
 }
 
 TEST(FutureCoAwait, FailedOneGivesItsError) {
-  std::optional<Result<std::string>> result;
-  wait_for(Future<std::string>(Error(ErrorCode::NotFound, "nothing")), result);
-  ASSERT_TRUE(result);
-  EXPECT_ERROR(*result, NotFound, "nothing");
+  std::future<Result<std::string>> result = awaited(Future<std::string>(Error(ErrorCode::NotFound, "nothing")));
+  EXPECT_ERROR(result.get(), NotFound, "nothing");
 }
 
 }  // namespace
