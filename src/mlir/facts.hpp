@@ -45,7 +45,7 @@ struct ValueType {
 
 /// "f32[2,?]"; "!quant.uniform<i8:f32, 0.5:3>[4]" for element types that PJRT has no number for; "token[]"; other types
 /// as MLIR writes them.
-std::string to_string(const ValueType& type);
+PJRT_EXPORT std::string to_string(const ValueType& type);
 
 /// An argument or a result of main.
 struct ModuleValue {
