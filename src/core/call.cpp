@@ -130,7 +130,7 @@ Error plugin_is_gone(const PluginState& plugin, std::string_view function) {
   return Error(ErrorCode::FailedPrecondition,
                "plugin " + Plugin(&plugin).description() +
                    " was started before fork(), and its threads do not exist in this child process")
-      .with_note("create the client in the child, or let the child exec")
+      .with_note("fork before the first client is created, or let the child exec")
       .with_function(function);
 }
 
