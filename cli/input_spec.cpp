@@ -294,6 +294,8 @@ class Gatherer {
 
   std::expected<void, Failure> add_archive(ArrayFile& archive, const std::filesystem::path& path) {
     const std::vector<std::string> names = archive.names();
+    if (names.empty() && !arrays_.empty())
+      return std::unexpected(Failure(Error(ErrorCode::InvalidArgument, path.string() + " holds no arrays")));
     const bool in_order = is_for_used_inputs(names);
     const std::vector<std::size_t> used = used_inputs(session_);
     for (const std::string& name : names) {
