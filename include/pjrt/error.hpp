@@ -97,8 +97,8 @@ class PJRT_EXPORT Error {
 PJRT_EXPORT std::string to_string(const Error& error);
 PJRT_EXPORT std::ostream& operator<<(std::ostream& out, const Error& error);
 
-/// A value, or the Error that came instead of it. The only error channel of the library: functions that return one throw
-/// nothing, and memory that runs out is `ResourceExhausted`.
+/// A value, or the Error that came instead of it. The only error channel of the library: functions that return one
+/// throw nothing, and memory that runs out is `ResourceExhausted`.
 template <class T>
 using Result = std::expected<T, Error>;
 

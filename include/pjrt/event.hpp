@@ -75,8 +75,8 @@ class PJRT_EXPORT Event {
   /// An event that is ready, with that outcome.
   static Event ready(Result<void> outcome = {});
 
-  /// Ready when all of them are; the first error by position. Events that are ready already cost nothing, so that adding
-  /// to an event in a loop builds no chain.
+  /// Ready when all of them are; the first error by position. Events that are ready already cost nothing, so that
+  /// adding to an event in a loop builds no chain.
   static Event all(std::vector<Event> events);
 
   /// An event that the caller sets. Wraps PJRT_Event_Create, since 0.89.
@@ -94,10 +94,10 @@ class PJRT_EXPORT Event {
   /// The outcome of a ready event; FailedPrecondition if it is not ready. Wraps PJRT_Event_Error.
   [[nodiscard]] Result<void> outcome() const;
 
-  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later where `where` says. On
-  /// the default, a thread of the library, it may block, start transfers and drop handles; callbacks of one event may run
-  /// in any order and side by side. Exceptions that it throws stop there (`on_callback_exception`). The event may be
-  /// dropped before. Wraps PJRT_Event_OnReady.
+  /// Calls `callback(Result<void>)` once: at once on this thread if the event is ready, else later where `where` says.
+  /// On the default, a thread of the library, it may block, start transfers and drop handles; callbacks of one event
+  /// may run in any order and side by side. Exceptions that it throws stop there (`on_callback_exception`). The event
+  /// may be dropped before. Wraps PJRT_Event_OnReady.
   template <std::invocable<Result<void>> F>
   [[nodiscard]] Result<void> on_ready(F callback, RunOn where = RunOn::Dispatcher) const {
     std::unique_ptr<F> owned;
@@ -160,9 +160,11 @@ class EventAwaiter {
   bool await_suspend(std::coroutine_handle<> waiting) {
     // The callback may run before this function returns; whoever comes second continues the coroutine.
     auto meeting = std::make_shared<std::atomic<bool>>(false);
-    const Result<void> registered = event_.on_ready([waiting, meeting](Result<void>) {
-      if (meeting->exchange(true)) waiting.resume();
-    }, where_);
+    const Result<void> registered = event_.on_ready(
+        [waiting, meeting](Result<void>) {
+          if (meeting->exchange(true)) waiting.resume();
+        },
+        where_);
     return registered && !meeting->exchange(true);
   }
 
@@ -181,8 +183,8 @@ inline detail::EventAwaiter on_plugin_thread(Event event) noexcept {
   return detail::EventAwaiter(std::move(event), RunOn::PluginThread);
 }
 
-/// `co_await event` gives Result<void> in any coroutine type. A coroutine that has to wait is resumed on a thread of the
-/// library, where it may block.
+/// `co_await event` gives Result<void> in any coroutine type. A coroutine that has to wait is resumed on a thread of
+/// the library, where it may block.
 inline detail::EventAwaiter operator co_await(Event event) noexcept {
   return detail::EventAwaiter(std::move(event));
 }

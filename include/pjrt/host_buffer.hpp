@@ -29,15 +29,15 @@ concept ElementRange =
 /// An array in host memory that somebody else owns: address, element type, dimensions and byte strides.
 ///
 /// Sub-byte types have one element to a byte, in the low bits. A plain value; it does not keep the memory alive, and so
-/// none can be made of a temporary range or HostBuffer. A view that was moved from is the empty view: no element of type
-/// Invalid.
+/// none can be made of a temporary range or HostBuffer. A view that was moved from is the empty view: no element of
+/// type Invalid.
 class PJRT_EXPORT HostView {
  public:
   /// The empty view.
   HostView() : shape_{ElementType::Invalid, {0}}, strides_{0} {}
   /// A dense row-major array of `shape` at `data`. The caller promises that it is there. A shape that no array has
-  /// (negative or overflowing dimensions, a type without values) gives a view without elements, which whatever copies or
-  /// uploads it refuses; so does an address of null with a shape that has elements.
+  /// (negative or overflowing dimensions, a type without values) gives a view without elements, which whatever copies
+  /// or uploads it refuses; so does an address of null with a shape that has elements.
   HostView(const void* data, Shape shape);
   HostView(const HostView&) = default;
   HostView& operator=(const HostView&) = default;
@@ -104,7 +104,9 @@ class PJRT_EXPORT HostBuffer {
   HostBuffer(const HostBuffer&) = default;
   HostBuffer& operator=(const HostBuffer&) = default;
   HostBuffer(HostBuffer&& other) noexcept
-      : view_(std::move(other.view_)), owner_(std::move(other.owner_)), mutable_(std::exchange(other.mutable_, false)) {}
+      : view_(std::move(other.view_)),
+        owner_(std::move(other.owner_)),
+        mutable_(std::exchange(other.mutable_, false)) {}
   HostBuffer& operator=(HostBuffer&& other) noexcept {
     view_ = std::move(other.view_);
     owner_ = std::move(other.owner_);
@@ -147,8 +149,8 @@ class PJRT_EXPORT HostBuffer {
 
   /// Reads a numpy .npy file (format 1.0, 2.0 or 3.0, either byte order, Fortran order too). numpy writes bfloat16 and
   /// the narrow types as raw bytes of that width ("V2", "V1"); `as` says what they are, and must fit the width.
-  /// InvalidArgument for what numpy refuses, for more than kMaxRank dimensions, and for bytes behind the array; DataLoss
-  /// if the file is cut off. No memory is taken for an array that a file is too short for.
+  /// InvalidArgument for what numpy refuses, for more than kMaxRank dimensions, and for bytes behind the array;
+  /// DataLoss if the file is cut off. No memory is taken for an array that a file is too short for.
   static Result<HostBuffer> load(const std::filesystem::path& path, std::optional<ElementType> as = std::nullopt);
   /// The same from memory.
   static Result<HostBuffer> parse_npy(std::span<const std::byte> file, std::optional<ElementType> as = std::nullopt);
@@ -171,8 +173,8 @@ class PJRT_EXPORT HostBuffer {
   /// Whether the memory may be written through this handle.
   bool is_mutable() const noexcept { return mutable_; }
 
-  /// The elements in row-major order. InvalidArgument if T is not the element type, the array is not dense, or T is bool
-  /// and a byte is neither 0 nor 1.
+  /// The elements in row-major order. InvalidArgument if T is not the element type, the array is not dense, or T is
+  /// bool and a byte is neither 0 nor 1.
   template <HostElement T>
   Result<std::span<const T>> span() const& {
     if (auto ok = check_access(element_type_of<T>, false); !ok) return std::unexpected(std::move(ok).error());
@@ -228,8 +230,8 @@ class PJRT_EXPORT HostBuffer {
   Result<HostBuffer> dense() const;
   /// The same elements under other dimensions; InvalidArgument unless they have the same number.
   Result<HostBuffer> reshape(Dimensions dims) const;
-  /// The same bytes as another element type of the same width on the host, e.g. raw 16-bit words as bfloat16. As PRED, a
-  /// copy with bytes of 0 and 1 unless they are that already.
+  /// The same bytes as another element type of the same width on the host, e.g. raw 16-bit words as bfloat16. As PRED,
+  /// a copy with bytes of 0 and 1 unless they are that already.
   Result<HostBuffer> reinterpret(ElementType type) const;
 
  private:

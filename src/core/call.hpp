@@ -103,8 +103,8 @@ Result<void> call(const PluginState& plugin, typename F::Args& args) {
   static_assert(abi::struct_size<Args> != 0);
   args.struct_size = abi::struct_size<Args>;
   const auto function = plugin.api.*F::slot;
-  if (auto ok = check_call<F>(plugin, args, function, F::info.name, [&] { return absent_function(plugin, F::info); }); !ok)
-    [[unlikely]]
+  if (auto ok = check_call<F>(plugin, args, function, F::info.name, [&] { return absent_function(plugin, F::info); });
+      !ok) [[unlikely]]
     return ok;
   if constexpr (abi::kNewestField<Args> > 0) {
     if (plugin.version.minor < abi::kNewestField<Args>) [[unlikely]] {

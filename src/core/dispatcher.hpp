@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-/// The library's own threads, on which users' callbacks run: plugins lend theirs for callbacks, and a callback that blocks
-/// there stops transfers (CPU) or hangs for ever (CUDA).
+/// The library's own threads, on which users' callbacks run: plugins lend theirs for callbacks, and a callback that
+/// blocks there stops transfers (CPU) or hangs for ever (CUDA).
 namespace pjrt::detail {
 
 /// Something to run once. Allocated by who posts it, so that posting cannot fail for want of memory; `run` frees it.

@@ -21,8 +21,8 @@ PluginState* PluginList::first() noexcept {
 void PluginList::add(PluginState& plugin) noexcept {
   watch_process();
   plugin.next = first_plugin.load(std::memory_order_relaxed);
-  while (!first_plugin.compare_exchange_weak(plugin.next, &plugin, std::memory_order_release,
-                                             std::memory_order_relaxed)) {
+  while (
+      !first_plugin.compare_exchange_weak(plugin.next, &plugin, std::memory_order_release, std::memory_order_relaxed)) {
   }
 }
 

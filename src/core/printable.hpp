@@ -21,7 +21,8 @@ PJRT_EXPORT Character first_character(std::string_view text) noexcept;
 /// controls, line separators, bidirectional and other invisible formatting.
 PJRT_EXPORT bool is_control(std::uint32_t code_point) noexcept;
 
-/// Text for one line of a terminal: controls and bytes that are not UTF-8 become escapes as Python's repr has them ("\n",
+/// Text for one line of a terminal: controls and bytes that are not UTF-8 become escapes as Python's repr has them
+/// ("\n",
 /// "\x1b", "\u202e"); everything else stays, backslashes included.
 PJRT_EXPORT std::string printable(std::string_view text);
 

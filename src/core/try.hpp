@@ -20,10 +20,16 @@
 
 /// At the end of a public function: `Result<X> f() try { … } PJRT_CATCH`. No exception leaves one; memory may run out
 /// anywhere.
-#define PJRT_CATCH \
-  catch (...) { return std::unexpected(::pjrt::detail::caught()); }
+#define PJRT_CATCH                                    \
+  catch (...) {                                       \
+    return std::unexpected(::pjrt::detail::caught()); \
+  }
 /// The same for functions that return an Event, and a Future of T.
-#define PJRT_CATCH_EVENT \
-  catch (...) { return ::pjrt::Event::ready(std::unexpected(::pjrt::detail::caught())); }
-#define PJRT_CATCH_FUTURE(T) \
-  catch (...) { return ::pjrt::Future<T>(::pjrt::detail::caught()); }
+#define PJRT_CATCH_EVENT                                                    \
+  catch (...) {                                                             \
+    return ::pjrt::Event::ready(std::unexpected(::pjrt::detail::caught())); \
+  }
+#define PJRT_CATCH_FUTURE(T)                            \
+  catch (...) {                                         \
+    return ::pjrt::Future<T>(::pjrt::detail::caught()); \
+  }

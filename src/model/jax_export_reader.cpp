@@ -3,10 +3,10 @@
 #include <set>
 #include <utility>
 
+#include "mlir/bytecode.hpp"
 #include "model/dimension.hpp"
 #include "model/jax_export_state.hpp"
 #include "model/jax_sharding.hpp"
-#include "mlir/bytecode.hpp"
 #include "model/pytree.hpp"
 
 namespace pjrt::model::detail {

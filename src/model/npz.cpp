@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "core/file.hpp"
+#include "core/handle_errors.hpp"
 #include "core/npy.hpp"
 #include "core/printable.hpp"
-#include "core/handle_errors.hpp"
 #include "core/try.hpp"
 
 namespace pjrt::model {

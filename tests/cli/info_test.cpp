@@ -40,8 +40,8 @@ json json_on(const std::string& plugin, std::vector<std::string> arguments) {
 TEST(Info, JsonHasTheseKeys) {
   REQUIRE_PLUGIN("cpu-0.81");
   const json info = json_on("cpu-0.81", {"info"});
-  EXPECT_THAT(keys(info),
-              UnorderedElementsAre("path", "api_version", "platform", "attributes", "extensions", "functions", "unusable"));
+  EXPECT_THAT(keys(info), UnorderedElementsAre("path", "api_version", "platform", "attributes", "extensions",
+                                               "functions", "unusable"));
   EXPECT_THAT(keys(info["api_version"]), UnorderedElementsAre("major", "minor"));
   EXPECT_THAT(keys(info["functions"]), UnorderedElementsAre("present", "absent"));
   ASSERT_FALSE(info["extensions"].empty());

@@ -32,7 +32,8 @@ TEST(PluginFile, UnderAFile) {
 }
 
 TEST(PluginFile, ThatIsAFolder) {
-  EXPECT_ERROR(Plugin::load("/tmp/"), InvalidArgument, "plugin /tmp/ cannot be loaded: it is a directory; name the .so file in it");
+  EXPECT_ERROR(Plugin::load("/tmp/"), InvalidArgument,
+               "plugin /tmp/ cannot be loaded: it is a directory; name the .so file in it");
 }
 
 TEST(PluginFile, ThatIsNoLibrary) {

@@ -1,5 +1,6 @@
-// The n-th `operator new` of this thread fails, for every n: no exception leaves a function that returns a Result, an Event
-// or a Future, and nothing ends the process. On the plugin of API 0.106, which allocates past this program's operators.
+// The n-th `operator new` of this thread fails, for every n: no exception leaves a function that returns a Result, an
+// Event or a Future, and nothing ends the process. On the plugin of API 0.106, which allocates past this program's
+// operators.
 
 #include <gtest/gtest.h>
 
@@ -139,7 +140,8 @@ TEST(ExhaustedMemory, OfModels) {
   const std::string text = test::kShardedAdd;
   const auto bytes = test::as_bytes(text);
   EXPECT_GT(sweep([&] { return model::Model::parse(bytes); }, 2000, 7), 0);
-  const std::string artifact = test::read_all(std::filesystem::path(PJRT_TEST_SOURCE_DIR) / "models/digits/model.jaxexp");
+  const std::string artifact =
+      test::read_all(std::filesystem::path(PJRT_TEST_SOURCE_DIR) / "models/digits/model.jaxexp");
   const auto artifact_bytes = test::as_bytes(artifact);
   EXPECT_GT(sweep([&] { return model::Model::parse(artifact_bytes); }, 2000, 17), 0);
   const std::string assignment = value_of(DeviceAssignment::create(2, 2, {0, 1, 2, 3})).serialize();

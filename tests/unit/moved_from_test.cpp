@@ -22,7 +22,9 @@ HostBuffer thousand() {
 
 TEST(MovedFromValues, HostBuffer) {
   HostBuffer array = thousand();
-  { const HostBuffer taken = std::move(array); }  // the memory is freed here
+  {
+    const HostBuffer taken = std::move(array);
+  }  // the memory is freed here
   EXPECT_EQ(array.type(), ElementType::Invalid);
   EXPECT_EQ(array.element_count(), 0);
   EXPECT_EQ(array.shape(), (Shape{ElementType::Invalid, {0}}));

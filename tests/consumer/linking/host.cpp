@@ -1,4 +1,5 @@
-// Loads, uses and closes each library twice, and then has all of them in one process at once, where each has a pjrt of its own.
+// Loads, uses and closes each library twice, and then has all of them in one process at once, where each has a pjrt of
+// its own.
 #include <dlfcn.h>
 
 #include <cstdio>

@@ -104,10 +104,12 @@ TEST_F(FakeEvents, TheOutcomeMayBeAskedForManyTimes) {
 TEST_F(FakeEvents, CallbacksRunOnTheThreadThatReleasesThem) {
   const Event e = pending();
   std::thread::id where;
-  EXPECT_OK(e.on_ready([&](const Result<void>& outcome) {
-    EXPECT_OK(outcome);
-    where = std::this_thread::get_id();
-  }, RunOn::PluginThread));
+  EXPECT_OK(e.on_ready(
+      [&](const Result<void>& outcome) {
+        EXPECT_OK(outcome);
+        where = std::this_thread::get_id();
+      },
+      RunOn::PluginThread));
   EXPECT_EQ(where, std::thread::id());
   std::thread::id releaser;
   std::jthread([&] {
@@ -161,11 +163,13 @@ TEST_F(FakeEvents, ACallbackMayDropTheEventAndItsClient) {
   std::optional<Client> own = make_client();
   std::optional<Buffer> buffer = value_of(own->upload(1.0f));
   std::optional<Event> e = buffer->ready();
-  EXPECT_OK(e->on_ready([&](auto&&) {
-    e.reset();
-    buffer.reset();
-    own.reset();
-  }, RunOn::PluginThread));
+  EXPECT_OK(e->on_ready(
+      [&](auto&&) {
+        e.reset();
+        buffer.reset();
+        own.reset();
+      },
+      RunOn::PluginThread));
   fake.release_events();
   // The client goes on a thread of its own, for its plugin's threads may be waited for.
   for (int i = 0; i < 1000 && fake.live()["client"] > 1; ++i) std::this_thread::sleep_for(1ms);

@@ -1,6 +1,6 @@
-// Every public member of every handle on an object that was moved from, and every index at its size: what can fail answers
-// FailedPrecondition, the rest is empty. tests/consumer/moved_from_test.py compares the members that stand here with the
-// headers.
+// Every public member of every handle on an object that was moved from, and every index at its size: what can fail
+// answers FailedPrecondition, the rest is empty. tests/consumer/moved_from_test.py compares the members that stand here
+// with the headers.
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// Forks, the end of the process, and callbacks that block: what hangs, crashes or aborts plugins. Everything here runs in a
-// child process.
+// Forks, the end of the process, and callbacks that block: what hangs, crashes or aborts plugins. Everything here runs
+// in a child process.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -59,7 +59,8 @@ TEST_P(Processes, AChildMayUseAPluginThatWasOnlyLoaded) {
   const Plugin plugin = value_of(Plugin::load(file()));
   EXPECT_EQ(in_child([&] {
               const Client client = or_throw(Client::create(plugin));
-              return or_throw(or_throw(client.upload(Floats{1, 2}, {2})).to_vector<float>()) == Floats{1, 2} ? kGood : 1;
+              return or_throw(or_throw(client.upload(Floats{1, 2}, {2})).to_vector<float>()) == Floats{1, 2} ? kGood
+                                                                                                             : 1;
             }),
             kGood);
 }
@@ -92,8 +93,8 @@ TEST_P(Processes, AChildMayDestroyWhatTheParentMade) {
   std::optional<Buffer> x = value_of(client->upload(Floats{1, 2, 3}, {3}));
   std::optional<LoadedExecutable> add = value_of(client->compile(Program::mlir(test::kAdd)));
   std::optional<Outputs> outputs = value_of((*add)(*x, *x));
-  std::optional<AliasBuffer> alias = value_of(client->create_alias_buffer(
-      {ElementType::F32, {3}}, value_of(client->devices().front().default_memory())));
+  std::optional<AliasBuffer> alias = value_of(
+      client->create_alias_buffer({ElementType::F32, {3}}, value_of(client->devices().front().default_memory())));
   Event pending = alias->buffer.ready();
   EXPECT_EQ(in_child([&] {
               if (pending.await_for(std::chrono::milliseconds(10))) (void)pending.await();
@@ -183,8 +184,8 @@ TEST_P(Processes, CallbacksThatBlockLeaveThePluginItsThreads) {
   std::vector<AliasBuffer> inputs;
   std::vector<Outputs> outputs;
   for (int i = 0; i < 16; ++i) {
-    inputs.push_back(value_of(client.create_alias_buffer({ElementType::F32, {3}},
-                                                         value_of(client.devices().front().default_memory()))));
+    inputs.push_back(value_of(
+        client.create_alias_buffer({ElementType::F32, {3}}, value_of(client.devices().front().default_memory()))));
     outputs.push_back(value_of(twice(inputs.back().buffer)));
     ASSERT_OK(outputs.back()[0].ready().on_ready([&](const Result<void>&) {
       while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -224,8 +225,8 @@ std::size_t resident_bytes() {
 
 TEST_P(Processes, PollingAnEventCostsNoMemory) {
   const Client client = value_of(Client::create(value_of(Plugin::load(file()))));
-  AliasBuffer alias = value_of(client.create_alias_buffer({ElementType::F32, {3}},
-                                                          value_of(client.devices().front().default_memory())));
+  AliasBuffer alias = value_of(
+      client.create_alias_buffer({ElementType::F32, {3}}, value_of(client.devices().front().default_memory())));
   const Event ready = alias.buffer.ready();
   const auto poll = [&](int times) {
     for (int i = 0; i < times; ++i) EXPECT_FALSE(ready.await_for(std::chrono::nanoseconds(i % 2)));
