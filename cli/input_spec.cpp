@@ -141,7 +141,7 @@ std::expected<HostBuffer, Failure> literal(const InputSpec::Literal& what) {
   });
   if (!bad.empty())
     return std::unexpected(
-        wrong_usage("'" + shortened(bad) + "' is no value of type " + std::string(name(what.shape.type))));
+        wrong_usage("'" + shortened(bad) + "' is not a value of type " + std::string(name(what.shape.type))));
   return array;
 }
 
@@ -395,7 +395,8 @@ std::string fault(std::string_view text) {
   const std::string_view head = text.substr(0, end);
   if (!parse_shape(head)) {
     const bool deep = static_cast<std::size_t>(std::ranges::count(head, 'x')) > kMaxRank;
-    return "'" + std::string(head.substr(0, 60)) + (head.size() > 60 ? "…" : "") + "' is no shape such as 8x128xf32" +
+    return "'" + std::string(head.substr(0, 60)) + (head.size() > 60 ? "…" : "") +
+           "' is not a shape such as 8x128xf32" +
            (deep ? "; shapes have at most " + std::to_string(kMaxRank) + " dimensions" : "");
   }
   if (text[end] == ':') return "arrays can be filled with random, zeros or ones";

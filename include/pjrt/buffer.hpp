@@ -113,7 +113,7 @@ class PJRT_EXPORT Buffer {
   /// Copies bytes as the device has them (tiles, packing and all) from `offset` to `out`, which must live until the
   /// event is ready. A range outside the buffer fails. Wraps PJRT_Buffer_CopyRawToHost.
   Event copy_raw_to_host(std::span<std::byte> out, std::int64_t offset = 0) const;
-  /// The same with a destination that is said later. Wraps PJRT_Buffer_CopyRawToHostFuture, since 0.84.
+  /// A raw copy whose destination is supplied later. Wraps PJRT_Buffer_CopyRawToHostFuture, since 0.84.
   Result<RawCopy> copy_raw_to_host_future(std::int64_t size, std::int64_t offset = 0) const;
 
   /// A copy on another device of the same plugin, another client's included. Unimplemented where the plugin would get
@@ -219,8 +219,8 @@ Result<DeviceSpan<T>> Buffer::host_view() const {
   return DeviceSpan<T>(std::move(viewed->first), std::span(static_cast<const T*>(viewed->second), count));
 }
 
-/// A raw copy to the host that waits to be told where to. Told exactly once: dropping it untold fails the copy with
-/// Cancelled.
+/// A raw copy to the host whose destination is supplied later. Must be fulfilled exactly once. Destroying it
+/// unfulfilled fails the copy with Cancelled.
 class PJRT_EXPORT RawCopy {
  public:
   RawCopy(RawCopy&& other) noexcept;
@@ -245,7 +245,8 @@ class PJRT_EXPORT RawCopy {
   std::unique_ptr<Pending> pending_;
 };
 
-/// The control dependency of a donated buffer. Resolved exactly once: dropping it unresolved fails it with Cancelled.
+/// The control dependency of a donated buffer. Must be resolved exactly once. Destroying it unresolved fails the buffer
+/// with Cancelled.
 class PJRT_EXPORT ControlDependency {
  public:
   ControlDependency(ControlDependency&& other) noexcept;

@@ -270,7 +270,7 @@ Result<Buffer> Buffer::bitcast(Shape shape, std::optional<Layout> layout) && try
     if (!dynamic.empty()) {
       return std::unexpected(
           Error(ErrorCode::InvalidArgument, "the size of the buffer " + pjrt::to_string(b->shape) +
-                                                " is dynamic; what lies behind its elements is no array"));
+                                                " is dynamic; the memory behind its elements is not an array"));
     }
   }
   detail::MemoryLayoutC layout_c(layout.value_or(Layout::row_major(shape.rank())));

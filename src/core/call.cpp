@@ -104,7 +104,7 @@ Error thrown_by_plugin(const PluginState& plugin, std::string_view function) noe
     } catch (const std::exception& e) {
       return error(e.what());
     } catch (...) {
-      return error("something that is no std::exception of ours");
+      return error("something that is not a std::exception of ours");
     }
   } catch (...) {
     return caught();

@@ -37,9 +37,9 @@ Event CopyToDeviceStream::add_chunk(Chunk chunk) try {
     PJRT_TRY(const std::int64_t current, current_bytes());
     const auto size = static_cast<std::int64_t>(chunk.size());
     if (granule > 0 && size % granule != 0) {
-      return std::unexpected(Error(
-          ErrorCode::InvalidArgument,
-          "a chunk of " + std::to_string(size) + " bytes is no multiple of the granule of " + std::to_string(granule)));
+      return std::unexpected(Error(ErrorCode::InvalidArgument, "a chunk of " + std::to_string(size) +
+                                                                   " bytes is not a multiple of the granule of " +
+                                                                   std::to_string(granule)));
     }
     if (size > total - current) {
       return std::unexpected(Error(ErrorCode::InvalidArgument, "a chunk of " + std::to_string(size) + " bytes after " +

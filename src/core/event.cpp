@@ -118,7 +118,7 @@ Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::
 namespace {
 
 void write_line(const char* where) noexcept {
-  const char* what = "an exception that is no std::exception";
+  const char* what = "an exception that is not a std::exception";
   std::string text;
 #if defined(__cpp_exceptions)
   try {

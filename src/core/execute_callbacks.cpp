@@ -41,7 +41,8 @@ Result<void> run_send(const SendTarget& target, Chunk chunk, std::size_t total, 
   } catch (const std::exception& e) {
     return std::unexpected(Error(ErrorCode::Internal, std::string("the send callback threw: ") + e.what()));
   } catch (...) {
-    return std::unexpected(Error(ErrorCode::Internal, "the send callback threw something that is no std::exception"));
+    return std::unexpected(
+        Error(ErrorCode::Internal, "the send callback threw something that is not a std::exception"));
   }
 #else
   return target.callback(std::move(chunk), total, done);

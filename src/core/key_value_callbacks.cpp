@@ -18,7 +18,8 @@ auto guarded(F&& f) -> decltype(f()) {
   } catch (const std::exception& e) {
     return std::unexpected(Error(ErrorCode::Internal, std::string("the key-value store threw: ") + e.what()));
   } catch (...) {
-    return std::unexpected(Error(ErrorCode::Internal, "the key-value store threw something that is no std::exception"));
+    return std::unexpected(
+        Error(ErrorCode::Internal, "the key-value store threw something that is not a std::exception"));
   }
 #else
   return f();

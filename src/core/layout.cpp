@@ -67,7 +67,7 @@ Result<Layout> Layout::create(std::vector<std::int64_t> minor_to_major,
   for (const std::vector<std::int64_t>& tile : tiles) {
     if (std::ranges::any_of(tile, [](std::int64_t size) { return size < 1 && size != kCombined; })) {
       return std::unexpected(
-          Error(ErrorCode::InvalidArgument, "(" + join(tile) + ") is no tile: its sizes must be positive"));
+          Error(ErrorCode::InvalidArgument, "(" + join(tile) + ") is not a tile: its sizes must be positive"));
     }
   }
   Layout layout;

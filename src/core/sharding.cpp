@@ -53,7 +53,7 @@ Result<std::vector<std::int64_t>> checked_iota(std::vector<std::int64_t> reshape
   std::vector<std::int64_t> order = transpose;
   std::ranges::sort(order);
   for (std::size_t i = 0; i < order.size(); ++i) {
-    if (order[i] != static_cast<std::int64_t>(i)) return bad("its transposition is no permutation");
+    if (order[i] != static_cast<std::int64_t>(i)) return bad("its transposition is not a permutation");
   }
   const std::optional<std::int64_t> total = element_count(reshape);
   if (order.size() != reshape.size() || !total || *total < 1 || *total > kMostPartitions)

@@ -91,7 +91,7 @@ auto run(const char* what, const F& function, Args&&... args) -> decltype(functi
     return std::unexpected(Error(ErrorCode::Internal, std::string(what) + " threw: " + e.what()));
   } catch (...) {
     return std::unexpected(
-        Error(ErrorCode::Internal, std::string(what) + " threw something that is no std::exception"));
+        Error(ErrorCode::Internal, std::string(what) + " threw something that is not a std::exception"));
   }
 #else
   return function(args...);

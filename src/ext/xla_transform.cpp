@@ -35,7 +35,7 @@ Result<std::optional<std::string>> run(const Registered& registered, std::string
   } catch (const std::exception& e) {
     return std::unexpected(Error(ErrorCode::Internal, std::string("the transform threw: ") + e.what()));
   } catch (...) {
-    return std::unexpected(Error(ErrorCode::Internal, "the transform threw something that is no std::exception"));
+    return std::unexpected(Error(ErrorCode::Internal, "the transform threw something that is not a std::exception"));
   }
 #else
   return registered.transform(module);

@@ -378,23 +378,10 @@ class TextReader {
     unbounded_calls_.emplace_back(target, type);
   }
 
-  static std::string_view take_call_results(Lexer& lexer) {
-    if (!lexer.peek().is('(')) return take_type(lexer);
+  /// Takes a token and, if it opens a bracket, everything up to the one that closes it. Where the last token ends.
+  static std::size_t take_group(Lexer& lexer) {
     Brackets<Level> brackets;
-    do {
-      const Token token = lexer.next();
-      if (token.kind == TokenKind::End) return {};
-      const char c = token.kind == TokenKind::Punctuation ? token.text.front() : '\0';
-      if (is_opening(c)) brackets.open(c);
-      if (is_closing(c)) brackets.close(c);
-    } while (brackets.depth() > 0);
-    if (lexer.next().kind != TokenKind::Arrow) return {};
-    const std::size_t begin = lexer.peek().begin;
-    if (!lexer.peek().is('(')) {
-      const Token first = lexer.next();
-      if (!lexer.peek().is('<')) return lexer.text().substr(begin, first.end - begin);
-    }
-    std::size_t end = begin;
+    std::size_t end = lexer.peek().begin;
     do {
       const Token token = lexer.next();
       if (token.kind == TokenKind::End) break;
@@ -403,7 +390,19 @@ class TextReader {
       if (is_closing(c)) brackets.close(c);
       end = token.end;
     } while (brackets.depth() > 0);
-    return lexer.text().substr(begin, end - begin);
+    return end;
+  }
+
+  static std::string_view take_call_results(Lexer& lexer) {
+    if (!lexer.peek().is('(')) return take_type(lexer);
+    take_group(lexer);
+    if (lexer.next().kind != TokenKind::Arrow) return {};
+    const std::size_t begin = lexer.peek().begin;
+    if (!lexer.peek().is('(')) {
+      const Token first = lexer.next();
+      if (!lexer.peek().is('<')) return lexer.text().substr(begin, first.end - begin);
+    }
+    return lexer.text().substr(begin, take_group(lexer) - begin);
   }
 
   Result<void> read_module_attributes() {
@@ -525,17 +524,7 @@ class TextReader {
   static std::string_view take_operands(Lexer& lexer) {
     const std::size_t begin = lexer.peek().begin;
     if (!lexer.peek().is('(')) return {};
-    Brackets<Level> brackets;
-    std::size_t end = begin;
-    do {
-      const Token token = lexer.next();
-      if (token.kind == TokenKind::End) break;
-      const char c = token.kind == TokenKind::Punctuation ? token.text.front() : '\0';
-      if (is_opening(c)) brackets.open(c);
-      if (is_closing(c)) brackets.close(c);
-      end = token.end;
-    } while (brackets.depth() > 0);
-    return lexer.text().substr(begin, end - begin);
+    return lexer.text().substr(begin, take_group(lexer) - begin);
   }
 
   void add_values(const std::vector<std::string_view>& types, const std::vector<std::string_view>& attributes,

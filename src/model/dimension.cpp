@@ -29,7 +29,7 @@ Result<std::int64_t> parse_dimension(const std::string& text) {
   const auto fits = [](char c) { return is_word(c) || (c != '\0' && std::strchr(" +-*/%^(),", c) != nullptr); };
   const auto names = [](char c) { return is_word(c) && !is_digit(c); };
   if (!std::ranges::all_of(text, fits) || std::ranges::none_of(text, names)) {
-    return std::unexpected(Error(ErrorCode::InvalidArgument, "'" + text + "' is no dimension"));
+    return std::unexpected(Error(ErrorCode::InvalidArgument, "'" + text + "' is not a dimension"));
   }
   return ExportedValue::kSymbolic;
 }

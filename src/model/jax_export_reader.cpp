@@ -136,7 +136,7 @@ bool is_stable_custom_call(std::string_view name) {
 
 Result<ArrayRef> read_array(const FlatTable& table) {
   PJRT_TRY(const auto kind, table.scalar<std::int8_t>(aval::kKind));
-  if (kind != 0) return unsupported("it holds a value that is no array (kind " + std::to_string(kind) + ")");
+  if (kind != 0) return unsupported("it holds a value that is not an array (kind " + std::to_string(kind) + ")");
   PJRT_TRY(const auto dtype, table.scalar<std::int8_t>(aval::kDtype));
   if (dtype < 0 || static_cast<std::size_t>(dtype) >= kDTypes.size()) {
     return unsupported("it has an element type that is not known here (number " + std::to_string(dtype) + ")");

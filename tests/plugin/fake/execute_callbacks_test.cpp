@@ -103,7 +103,7 @@ TEST_F(SendCallbacks, ThatThrowTellThePluginWhat) {
   EXPECT_EQ(told[0].code, ErrorCode::Internal);
   EXPECT_EQ(told[0].message, "the send callback threw: out of ideas");
   EXPECT_EQ(told[1].code, ErrorCode::Internal);
-  EXPECT_EQ(told[1].message, "the send callback threw something that is no std::exception");
+  EXPECT_EQ(told[1].message, "the send callback threw something that is not a std::exception");
   EXPECT_EQ(fake.live()["chunk"], 0);
 }
 
@@ -253,7 +253,7 @@ TEST_F(ReceiveCallbacks, AreRefusedChunksThatDoNotFitTheGranuleOrTheTotal) {
   const LoadedExecutable exe = running([&](fake::Run& run) { run.receive(7, 8, 4); });
   EXPECT_OK(execute(exe, on_receive([&](CopyToDeviceStream stream) {
                       EXPECT_ERROR(stream.add_chunk(chunk_of("abc")).await(), InvalidArgument,
-                                   "a chunk of 3 bytes is no multiple of the granule of 4");
+                                   "a chunk of 3 bytes is not a multiple of the granule of 4");
                       EXPECT_OK(stream.add_chunk(chunk_of("abcd")).await());
                       EXPECT_ERROR(stream.add_chunk(chunk_of("efghijkl")).await(), InvalidArgument,
                                    "a chunk of 8 bytes after 4 of 8");

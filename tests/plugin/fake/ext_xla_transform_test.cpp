@@ -116,7 +116,7 @@ TEST_F(ExtXlaTransform, ThatThrowTellTheCompilerWhat) {
       }));
   EXPECT_EQ(compile("module").message, "the transform threw: out of ideas");
   EXPECT_EQ(compile("module").code, 13);
-  EXPECT_EQ(compile("odd").message, "the transform threw something that is no std::exception");
+  EXPECT_EQ(compile("odd").message, "the transform threw something that is not a std::exception");
 }
 
 TEST_F(ExtXlaTransform, MayRunOnSeveralThreadsAtOnceAndAfterTheyWereCleared) {

@@ -149,7 +149,7 @@ TEST_P(KeyValues, WhatAStoreThrowsReachesThePluginAsAnError) {
   EXPECT_EQ(got.error().message, "the key-value store threw: get threw");
   const auto put = asker.put("key", "value");
   ASSERT_TRUE(put);
-  EXPECT_EQ(put->message, "the key-value store threw something that is no std::exception");
+  EXPECT_EQ(put->message, "the key-value store threw something that is not a std::exception");
   if (has_try_get()) {
     ASSERT_FALSE(asker.try_get("key"));
     EXPECT_EQ(asker.try_get("key").error().message, "the key-value store threw: try_get threw");

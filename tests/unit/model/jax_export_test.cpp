@@ -653,7 +653,7 @@ TEST(JaxExport, DimensionsAreNumbersOrExpressions) {
   for (const char* nonsense : {"", " ", "-1", "9223372036854775808", "3 4", "1.5", "+", "b\n", "$b", "b;c"}) {
     Artifact a;
     a.types[0].dims = {nonsense};
-    EXPECT_ERROR(parse(a.build()), InvalidArgument, "'" + std::string(nonsense) + "' is no dimension");
+    EXPECT_ERROR(parse(a.build()), InvalidArgument, "'" + std::string(nonsense) + "' is not a dimension");
   }
   Artifact a;
   a.types[0].dims = std::vector<std::string>(256, "1");
