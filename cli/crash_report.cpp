@@ -73,19 +73,16 @@ std::atomic<pid_t> process{0};
 bool has_parent = false;
 std::array<char, 64> command_name{};
 alignas(64) std::array<char, 128 << 10> stack;  // the faulting one may be full
-std::atomic_flag reporting = ATOMIC_FLAG_INIT;
+std::atomic<int> reporter{0};                   // the thread that reports
 
 int this_thread() noexcept {
   return static_cast<int>(::syscall(SYS_gettid));
 }
 
-void write_all(int fd, const char* text, std::size_t size) noexcept {
-  while (size > 0) {
-    const ssize_t n = ::write(fd, text, size);
-    if (n <= 0) return;
-    text += n;
-    size -= static_cast<std::size_t>(n);
-  }
+/// Whether this thread is the first to report.
+bool takes_the_report() noexcept {
+  int nobody = 0;
+  return reporter.compare_exchange_strong(nobody, this_thread());
 }
 
 /// The last lines of a file, on `to`; what is not plain ASCII becomes '?'.
@@ -100,8 +97,8 @@ void show_end(int file, int to) noexcept {
   char* const end = begin + n;
   if (char* const line = std::find(begin, end, '\n'); from > 0 && line != end) begin = line + 1;  // not half a line
   std::replace_if(begin, end, [](char c) { return !is_plain(c) && c != '\n' && c != '\t'; }, '?');
-  write_all(to, begin, static_cast<std::size_t>(end - begin));
-  if (begin != end && end[-1] != '\n') write_all(to, "\n", 1);
+  (void)write_all(to, begin, static_cast<std::size_t>(end - begin));
+  if (begin != end && end[-1] != '\n') (void)write_all(to, "\n", 1);
 }
 
 /// Tells the parent process, or the user.
@@ -114,8 +111,8 @@ void report(Ending ending) noexcept {
     Line line(text.data(), text.size());
     line << command_name.data() << ": " << record_in_use->line.data();
     if (ending.signal != 0) line << "; with --isolate a crash ends with exit status 1";
-    write_all(to, text.data(), std::strlen(text.data()));
-    write_all(to, "\n", 1);
+    (void)write_all(to, text.data(), std::strlen(text.data()));
+    (void)write_all(to, "\n", 1);
   }
   if (words >= 0) show_end(words, to);
 }
@@ -127,17 +124,18 @@ bool is_this_process() noexcept {
 
 void on_fatal_signal(int signal) {
   if (is_this_process()) {
-    if (reporting.test_and_set()) {  // another thread is at it, and ends the process
+    if (takes_the_report()) {
+      report({signal, this_thread()});
+    } else if (reporter != this_thread()) {  // another thread is at it, and ends the process
       for (;;) ::pause();
     }
-    report({signal, this_thread()});
   }
   std::signal(signal, SIG_DFL);
   ::syscall(SYS_tgkill, ::getpid(), this_thread(), signal);  // takes effect when the handler returns
 }
 
 void on_exit() {
-  if (!is_this_process() || record_in_use->done || reporting.test_and_set()) return;
+  if (!is_this_process() || record_in_use->done || !takes_the_report()) return;
   report({0, this_thread()});
   ::_exit(kFailed);  // whatever status the plugin had in mind, the work was not done
 }

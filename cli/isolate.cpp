@@ -79,12 +79,7 @@ bool copy_file(int file, int to) {
   for (;;) {
     const ssize_t n = ::read(file, chunk.data(), chunk.size());
     if (n <= 0) return n == 0;
-    for (ssize_t done = 0; done < n;) {
-      const ssize_t written = ::write(to, chunk.data() + done, static_cast<std::size_t>(n - done));
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return false;
-      done += written;
-    }
+    if (!write_all(to, chunk.data(), static_cast<std::size_t>(n))) return false;
   }
 }
 

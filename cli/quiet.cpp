@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,6 +16,17 @@ std::atomic<int> visible{-1};   // a copy of stderr while it is silenced
 std::atomic<int> silenced{-1};  // the file that it leads to meanwhile
 
 }  // namespace
+
+bool write_all(int fd, const char* text, std::size_t size) noexcept {
+  while (size > 0) {
+    const ssize_t n = ::write(fd, text, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    text += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
 
 int nameless_file(const char* what) noexcept {
   const int memory = ::memfd_create(what, MFD_CLOEXEC);

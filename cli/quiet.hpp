@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 namespace pjrt::cli {
 
 /// While it lives, what is written to stderr is kept instead of shown. Some plugins print pages there while they load,
@@ -22,6 +24,9 @@ int visible_stderr() noexcept;
 /// The file that holds what was written to stderr since it was silenced; -1 if it is not. May be called in a signal
 /// handler.
 int silenced_text() noexcept;
+
+/// Writes all of a text, however often it is interrupted; whether it could. May be called in a signal handler.
+bool write_all(int fd, const char* text, std::size_t size) noexcept;
 
 /// A file in memory, or on disk without a name, that is closed with the process; -1 if there is neither.
 int nameless_file(const char* what) noexcept;

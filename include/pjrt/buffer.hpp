@@ -240,7 +240,7 @@ class PJRT_EXPORT RawCopy {
   RawCopy(Event event, std::unique_ptr<Pending> pending) noexcept;
 
  private:
-  void tell(void* out, const Error* error) noexcept;
+  [[nodiscard]] Result<void> tell(void* out, const Error* error);
   Event event_;
   std::unique_ptr<Pending> pending_;
 };
@@ -261,7 +261,7 @@ class PJRT_EXPORT ControlDependency {
   explicit ControlDependency(std::unique_ptr<Pending> pending) noexcept;
 
  private:
-  void tell(const Result<void>& outcome) noexcept;
+  [[nodiscard]] Result<void> tell(const Result<void>& outcome);
   std::unique_ptr<Pending> pending_;
 };
 

@@ -107,7 +107,7 @@ namespace detail {
 /// The exception in flight as an error; to be called in a catch block. Needs no memory for std::bad_alloc.
 PJRT_EXPORT Error caught() noexcept;
 
-/// Runs `f`, which returns a Result, an Event or a Future, and turns what it throws into an error.
+/// Runs `f`, which returns a Result or a Future, and turns what it throws into an error.
 template <class F>
 auto catching(F&& f) -> decltype(f()) {
 #if defined(__cpp_exceptions)

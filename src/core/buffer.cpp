@@ -1,5 +1,6 @@
 #include "pjrt/buffer.hpp"
 
+#include <new>
 #include <utility>
 
 #include "core/buffer_state.hpp"
@@ -32,7 +33,11 @@ BufferState::~BufferState() {
 
 Buffer make_buffer(Ref<ClientState> client, abi::PJRT_Buffer* raw, Shape shape, const DeviceRecord* device,
                    KnownLayout layout, bool may_be_dynamic) {
-  auto* state = new BufferState;
+  auto* state = new (std::nothrow) BufferState;
+  if (state == nullptr) {
+    call_quietly<fn::PJRT_Buffer_Destroy>(*client->plugin, {.buffer = raw});
+    throw std::bad_alloc();
+  }
   state->raw = raw;
   state->shape = std::move(shape);
   state->device = device;

@@ -141,8 +141,9 @@ Future<HostBuffer> Buffer::to_host_async() const try {
     const std::span<std::byte> out = host.mutable_bytes();
     PJRT_TRY(abi::PJRT_Event * event, start_download(*state_, plan.host_layout, out.data(), out.size()));
     Event done = detail::make_transfer_event(state_->plugin(), state_->client, event);
+    const HostBuffer kept = host;  // the array is written to until then, whatever fails below
+    const detail::AwaitedOnFailure copied(done);
     if (plan.shape.type == ElementType::Pred) {
-      const detail::AwaitedOnFailure copied(done);  // the array is written to until then
       done = detail::after(done, [done, plan, host]() mutable {
         if (auto ok = done.outcome(); !ok) return Event::ready(std::move(ok));
         normalize(plan, host.mutable_bytes());
@@ -222,14 +223,12 @@ RawCopy& RawCopy::operator=(RawCopy&& other) noexcept {
 RawCopy::~RawCopy() {
   if (pending_ == nullptr) return;
   const Error abandoned = detail::cancelled("the raw copy was destroyed before its destination was provided");
-  tell(nullptr, &abandoned);
+  (void)detail::catching([&] { return tell(nullptr, &abandoned); });
 }
 
-void RawCopy::tell(void* out, const Error* error) noexcept {
+Result<void> RawCopy::tell(void* out, const Error* error) {
   const std::unique_ptr<Pending> pending = std::move(pending_);
-  if (pending->buffer->plugin().gone.load() != detail::Gone::No) return;
   abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args args{};
-  args.struct_size = abi::struct_size<abi::PJRT_Buffer_CopyRawToHostFuture_Callback_Args>;
   args.callback_data = pending->callback_data;
   args.dst = out;
   if (error != nullptr) {
@@ -237,7 +236,8 @@ void RawCopy::tell(void* out, const Error* error) noexcept {
     args.error_message = error->message().data();
     args.error_message_size = error->message().size();
   }
-  pending->callback(&args);
+  return detail::call_back(pending->buffer->plugin(), "the callback of PJRT_Buffer_CopyRawToHostFuture",
+                           pending->callback, args);
 }
 
 Result<void> RawCopy::provide(std::span<std::byte> out) try {
@@ -249,8 +249,7 @@ Result<void> RawCopy::provide(std::span<std::byte> out) try {
                                                                  " bytes, the destination has " +
                                                                  std::to_string(out.size())));
   }
-  tell(out.data(), nullptr);
-  return {};
+  return tell(out.data(), nullptr);
 }
 PJRT_CATCH
 
@@ -258,8 +257,7 @@ Result<void> RawCopy::fail(const Error& error) try {
   if (pending_ == nullptr)
     return std::unexpected(
         Error(ErrorCode::FailedPrecondition, "the destination of the raw copy has been provided already"));
-  tell(nullptr, &error);
-  return {};
+  return tell(nullptr, &error);
 }
 PJRT_CATCH
 

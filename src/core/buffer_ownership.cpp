@@ -97,29 +97,29 @@ ControlDependency& ControlDependency::operator=(ControlDependency&& other) noexc
 }
 
 ControlDependency::~ControlDependency() {
-  if (pending_ != nullptr)
-    tell(std::unexpected(detail::cancelled("the control dependency was destroyed before it was resolved")));
+  if (pending_ == nullptr) return;
+  const Result<void> abandoned =
+      std::unexpected(detail::cancelled("the control dependency was destroyed before it was resolved"));
+  (void)detail::catching([&] { return tell(abandoned); });
 }
 
-void ControlDependency::tell(const Result<void>& outcome) noexcept {
+Result<void> ControlDependency::tell(const Result<void>& outcome) {
   const std::unique_ptr<Pending> pending = std::move(pending_);
-  if (pending->client->plugin->gone.load() != detail::Gone::No) return;
   abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args args{};
-  args.struct_size = abi::struct_size<abi::PJRT_Buffer_DonateWithControlDependency_Callback_Args>;
   args.callback_data = pending->callback_data;
   if (!outcome) {
     args.error_code = detail::to_c(outcome.error().code());
     args.error_message = outcome.error().message().data();
     args.error_message_size = outcome.error().message().size();
   }
-  pending->callback(&args);
+  return detail::call_back(*pending->client->plugin, "the callback of PJRT_Buffer_DonateWithControlDependency",
+                           pending->callback, args);
 }
 
 Result<void> ControlDependency::resolve(Result<void> outcome) try {
   if (pending_ == nullptr)
     return std::unexpected(Error(ErrorCode::FailedPrecondition, "the control dependency has been resolved already"));
-  tell(outcome);
-  return {};
+  return tell(outcome);
 }
 PJRT_CATCH
 

@@ -32,8 +32,11 @@ std::vector<ErrorPayload> payloads_of(const PluginState& plugin, const abi::PJRT
   args.error = error;
   args.user_arg = &payloads;
   args.visitor = [](const char* key, size_t key_size, const char* value, size_t value_size, void* user) {
-    static_cast<std::vector<ErrorPayload>*>(user)->push_back(
-        {std::string(key, key_size), std::string(value, value_size)});
+    try {
+      static_cast<std::vector<ErrorPayload>*>(user)->push_back(
+          {std::string(key, key_size), std::string(value, value_size)});
+    } catch (...) {  // there is no memory for it, and nothing may be thrown through the plugin
+    }
   };
   if (plugin.api.PJRT_Error_ForEachPayload == nullptr) return payloads;
   if (abi::PJRT_Error* second = plugin.api.PJRT_Error_ForEachPayload(&args); second != nullptr) {

@@ -201,12 +201,33 @@ Result<T*> given(T* handle) {
       Error(ErrorCode::Internal, "the plugin says that it succeeded, and gives null").with_function(F::info.name));
 }
 
+/// Calls back what a plugin gave with a handle, as `call` does its functions. `name` outlives the call.
+template <class Args>
+Result<void> call_back(const PluginState& plugin, const char* name, void (*function)(Args*), Args& args) {
+  if (plugin.gone.load(std::memory_order_relaxed) != Gone::No) [[unlikely]]
+    return std::unexpected(plugin_is_gone(plugin, name));
+  args.struct_size = abi::struct_size<Args>;
+  const CallScope scope(name, plugin.path.c_str());
+  return guarded(plugin, name, [&]() -> Result<void> {
+    function(&args);
+    return {};
+  });
+}
+
 /// For destructors: what fails is dropped, for there is nobody to tell.
 template <class F>
 void call_quietly(const PluginState& plugin, typename F::Args&& args) noexcept {
   try {
     (void)call<F>(plugin, args);
   } catch (...) {  // no memory for the error that nobody reads
+  }
+}
+
+template <class F>
+void call_extension_quietly(const PluginState& plugin, typename F::Args&& args) noexcept {
+  try {
+    (void)call_extension<F>(plugin, args);
+  } catch (...) {
   }
 }
 

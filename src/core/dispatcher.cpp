@@ -1,6 +1,7 @@
 #include "core/dispatcher.hpp"
 
 #include <pthread.h>
+#include <new>
 
 #include <atomic>
 #include <chrono>
@@ -21,16 +22,18 @@ constexpr auto kStuck = 5ms;
 
 class Threads {
  public:
-  /// Never destroyed: callbacks may run until the process ends.
-  static Threads& instance() noexcept {
+  /// Never destroyed: callbacks may run until the process ends. Null without memory for it.
+  static Threads* instance() noexcept {
     static std::atomic<Threads*> current{nullptr};
     Threads* here = current.load(std::memory_order_acquire);
     while (here == nullptr || here->generation_ != process_generation()) {
-      auto* fresh = new Threads;  // the parent's threads do not exist in this process, and its locks may be held
-      if (current.compare_exchange_strong(here, fresh, std::memory_order_acq_rel)) return *fresh;
+      auto* fresh =
+          new (std::nothrow) Threads;  // the parent's threads do not exist in this process, and its locks may be held
+      if (fresh == nullptr) return nullptr;
+      if (current.compare_exchange_strong(here, fresh, std::memory_order_acq_rel)) return fresh;
       delete fresh;
     }
-    return *here;
+    return here;
   }
 
   /// Whether a thread will run the job.
@@ -143,7 +146,8 @@ class Threads {
 }  // namespace
 
 void Dispatcher::post(Job* job) noexcept {
-  if (!Threads::instance().post(job)) job->run(job);
+  Threads* const threads = Threads::instance();
+  if (threads == nullptr || !threads->post(job)) job->run(job);
 }
 
 }  // namespace pjrt::detail

@@ -44,9 +44,7 @@ void keep_until_ready(const PluginState& plugin, abi::PJRT_Event* event, Ref<Cli
   try {
     held = std::make_unique<Ref<ClientState>>(client);
   } catch (...) {  // nothing can hold it but this thread
-    abi::PJRT_Event_Await_Args wait{};
-    wait.event = event;
-    return call_quietly<abi::fn::PJRT_Event_Await>(plugin, std::move(wait));
+    return call_quietly<abi::fn::PJRT_Event_Await>(plugin, {.event = event});
   }
   abi::PJRT_Event_OnReady_Args args{};
   args.event = event;
@@ -56,7 +54,11 @@ void keep_until_ready(const PluginState& plugin, abi::PJRT_Event* event, Ref<Cli
     const std::unique_ptr<Ref<ClientState>> held(static_cast<Ref<ClientState>*>(user_arg));
     (void)outcome_of(*(*held)->plugin, error, "PJRT_Event_OnReady");
   };
-  if (call<abi::fn::PJRT_Event_OnReady>(plugin, args)) (void)held.release();
+  if (call<abi::fn::PJRT_Event_OnReady>(plugin, args)) {
+    (void)held.release();
+  } else {
+    call_quietly<abi::fn::PJRT_Event_Await>(plugin, {.event = event});
+  }
 }
 
 }  // namespace
@@ -87,9 +89,7 @@ Event make_transfer_event(const PluginState& plugin, Ref<ClientState> client, ab
   Event event = make_event(plugin, client, nullptr);
   if (raw == nullptr) return event;
   if (event.state().get() == no_memory_for_an_event) {
-    abi::PJRT_Event_Await_Args wait{};
-    wait.event = raw;
-    call_quietly<abi::fn::PJRT_Event_Await>(plugin, std::move(wait));
+    call_quietly<abi::fn::PJRT_Event_Await>(plugin, {.event = raw});
     call_quietly<abi::fn::PJRT_Event_Destroy>(plugin, {.event = raw});
     return event;
   }
@@ -110,10 +110,11 @@ Event make_event(const PluginState& plugin, Ref<ClientState> client, abi::PJRT_E
   return Event(Ref<EventState>::adopt(state));
 }
 
-Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) {
+Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) noexcept try {
   if (error == nullptr) return {};
   return std::unexpected(take_error(plugin, error, function));
 }
+PJRT_CATCH
 
 namespace {
 
@@ -221,7 +222,13 @@ PJRT_CATCH_EVENT
 Event detail::after(const Event& first, std::function<Event()> start) {
   auto completion = std::make_shared<Completion>();
   when_ready(first, [completion, start = std::move(start)](const Result<void>&) {
-    const Event second = start();
+    const Event second = [&start] {
+      try {
+        return start();
+      } catch (...) {
+        return Event::ready(std::unexpected(caught()));
+      }
+    }();
     when_ready(second, [completion, second](Result<void> outcome) { completion->set(std::move(outcome)); });
   });
   return own_event(completion);
@@ -267,7 +274,7 @@ Result<void> Event::outcome() const try {
 }
 PJRT_CATCH
 
-std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) const {
+std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) const try {
   if (is_ready()) return await();
   if (timeout <= std::chrono::nanoseconds(0)) return std::nullopt;
   std::shared_ptr<detail::Completion> completion;
@@ -285,6 +292,7 @@ std::optional<Result<void>> Event::await_for(std::chrono::nanoseconds timeout) c
   if (!completion->await_for(timeout)) return std::nullopt;
   return completion->outcome();
 }
+PJRT_CATCH
 
 namespace {
 

@@ -44,7 +44,7 @@ Event make_transfer_event(const PluginState& plugin, Ref<ClientState> client, ab
 Event after(const Event& first, std::function<Event()> start);
 
 /// How the plugin hands an error to a callback: taken over and turned into an outcome.
-Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function);
+Result<void> outcome_of(const PluginState& plugin, abi::PJRT_Error* error, std::string_view function) noexcept;
 
 /// Keeps `what` until the event is ready, however that turns out.
 template <class T>

@@ -14,6 +14,7 @@ namespace detail {
 namespace {
 
 struct SendTarget {
+  const PluginState* plugin;
   std::function<Result<void>(Chunk, std::size_t, bool)> callback;
 };
 
@@ -27,9 +28,9 @@ struct OutputTarget {
 };
 
 /// The plugin hands the chunk over; whoever holds the last copy gives it back.
-Chunk adopt(const abi::PJRT_Chunk& c) {
-  std::shared_ptr<const void> owner(c.data, [deleter = c.deleter, arg = c.deleter_arg](void* data) {
-    if (deleter != nullptr) deleter(data, arg);
+Chunk adopt(const PluginState& plugin, const abi::PJRT_Chunk& c) {
+  std::shared_ptr<const void> owner(c.data, [&plugin, deleter = c.deleter, arg = c.deleter_arg](void* data) {
+    if (deleter != nullptr && plugin.gone.load(std::memory_order_relaxed) == Gone::No) deleter(data, arg);
   });
   return {std::move(owner), std::span(static_cast<const std::byte*>(c.data), c.size)};
 }
@@ -52,7 +53,8 @@ Result<void> run_send(const SendTarget& target, Chunk chunk, std::size_t total, 
 abi::PJRT_Error* on_send(abi::PJRT_Chunk* chunk, abi::PJRT_CallbackError* make_error, size_t total, bool done,
                          void* user) {
   const InCallback here;
-  const Result<void> outcome = run_send(*static_cast<SendTarget*>(user), adopt(*chunk), total, done);
+  const auto& target = *static_cast<SendTarget*>(user);
+  const Result<void> outcome = run_send(target, adopt(*target.plugin, *chunk), total, done);
   if (outcome) return nullptr;
   const std::string message(outcome.error().message());
   return (*make_error)(to_c(outcome.error().code()), message.data(), message.size());
@@ -133,7 +135,7 @@ Result<void> CExecuteOptions::prepare(std::size_t num_devices) {
       std::vector<abi::PJRT_SendCallbackInfo>& infos = held_->send_infos.emplace_back();
       for (const SendCallback& s : device) {
         if (!s.callback) return bad_callbacks("a send callback is empty");
-        SendTarget& target = *held_->sends.emplace_back(std::make_unique<SendTarget>(s.callback));
+        SendTarget& target = *held_->sends.emplace_back(std::make_unique<SendTarget>(&plugin_, s.callback));
         infos.push_back({s.channel_id, &target, on_send});
       }
       held_->send_lists.push_back(infos.data());

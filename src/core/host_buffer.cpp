@@ -226,6 +226,7 @@ Result<HostBuffer> HostBuffer::clone() const try { return copy_of(view_); }
 PJRT_CATCH
 
 Result<HostBuffer> HostBuffer::dense() const try {
+  PJRT_CHECK(check_type(type()));
   if (view_.is_dense()) return *this;
   return clone();
 }

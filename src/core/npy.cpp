@@ -172,6 +172,7 @@ Result<HostBuffer> HostBuffer::load(const std::filesystem::path& path, std::opti
 PJRT_CATCH
 
 std::vector<std::byte> HostBuffer::to_npy() const {
+  if (type() == ElementType::Invalid) return {};
   const std::string head = detail::npy_header(shape());
   std::vector<std::byte> file(head.size() + static_cast<std::size_t>(element_count()) * host_size(type()));
   std::memcpy(file.data(), head.data(), head.size());

@@ -19,6 +19,7 @@ void in_child() {
   observed.store(0, std::memory_order_relaxed);
   // Another thread of the parent may have held the mutex; the list itself is whole at every moment.
   new (&PluginList::mutex()) std::mutex;
+  new (&Recorder::instance().mutex) std::mutex;
   for (PluginState* p = PluginList::first(); p != nullptr; p = p->next) {
     if (p->started.load(std::memory_order_relaxed)) p->gone.store(Gone::Forked, std::memory_order_relaxed);
   }
@@ -34,6 +35,7 @@ void at_exit() {
 }  // namespace
 
 void watch_process() {
+  (void)Recorder::instance();  // is there before the first fork
   [[maybe_unused]] static const int registered = ::pthread_atfork(nullptr, nullptr, in_child);
   std::atexit(at_exit);
 }

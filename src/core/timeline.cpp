@@ -80,7 +80,10 @@ void CallScope::end() noexcept {
     thread_local const auto thread = static_cast<std::uint64_t>(this_thread());
     Recorder& recorder = Recorder::instance();
     const std::lock_guard lock(recorder.mutex);
-    recorder.records.push_back({function_, thread, start_, duration});
+    try {
+      recorder.records.push_back({function_, thread, start_, duration});
+    } catch (...) {  // the timeline lacks a call for which there is no memory
+    }
   }
   if (table_ != nullptr) table_->last.store(function_);
   if (call_ != nullptr) {

@@ -53,7 +53,7 @@ struct TransferManager::State {
 
   Result<void> check_untouched(std::size_t i) {
     const std::lock_guard lock(mutex);
-    if (!slots[i].finished && !slots[i].retrieved && slots[i].appended == 0) return {};
+    if (!slots[i].finished && !slots[i].retrieved && !slots[i].filled.overlap(0, slots[i].size)) return {};
     return std::unexpected(
         Error(ErrorCode::FailedPrecondition, name(i) + " has been filled, in part at least, or retrieved already"));
   }
@@ -65,10 +65,10 @@ struct TransferManager::State {
     return spec.layout ? spec.layout->is_row_major() : client->is_cpu || spec.shape.rank() < 2;
   }
 
-  /// Notes that bytes are coming, or says why they may not.
-  Result<void> begin(std::size_t i, std::int64_t offset, std::size_t size, bool last) {
+  /// What the buffer will have had after these bytes, or why they may not come. Noted with `had`, once they are sent.
+  Result<detail::Ranges> check(std::size_t i, std::int64_t offset, std::size_t size, bool last) const {
     PJRT_CHECK(check_index(i));
-    Slot& slot = slots[i];
+    const Slot& slot = slots[i];
     if (slot.finished)
       return std::unexpected(
           Error(ErrorCode::FailedPrecondition, name(i) + " has had its last bytes or an error already"));
@@ -85,20 +85,23 @@ struct TransferManager::State {
                                                                    std::to_string(twice->end) + " of " + name(i) +
                                                                    " are transferred twice"));
     }
+    detail::Ranges all = slot.filled;
+    all.add(begin, begin + size);
     if (last) {
       // What no transfer fills would be handed out as it happened to lie in memory.
-      detail::Ranges all = slot.filled;
-      all.add(begin, begin + size);
       if (const std::optional<detail::Ranges::Range> gap = all.gap(slot.size)) {
         return std::unexpected(Error(ErrorCode::FailedPrecondition,
                                      "the transfer cannot be the last of " + name(i) + ": bytes " +
                                          std::to_string(gap->begin) + " to " + std::to_string(gap->end) + " of " +
                                          std::to_string(slot.size) + " have not been transferred"));
       }
-      slot.finished = true;
     }
-    slot.filled.add(begin, begin + size);
-    return {};
+    return all;
+  }
+
+  void had(std::size_t i, detail::Ranges all, bool last) noexcept {
+    slots[i].filled = std::move(all);
+    slots[i].finished = last;
   }
 
   /// Sends a chunk behind the one before.
@@ -106,12 +109,14 @@ struct TransferManager::State {
     Slot& slot = slots[i];
     const std::int64_t offset = slot.appended;
     const bool last = static_cast<std::size_t>(offset) + chunk.size() == slot.size;
-    if (auto ok = begin(i, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
+    Result<Event> sent = send(i, chunk, offset, last);
+    if (!sent) return Event::ready(std::unexpected(std::move(sent).error()));
     slot.appended += static_cast<std::int64_t>(chunk.size());
-    return send(i, chunk, offset, last);
+    return *std::move(sent);
   }
 
-  Event send(std::size_t i, const Chunk& chunk, std::int64_t offset, bool last) {
+  Result<Event> send(std::size_t i, const Chunk& chunk, std::int64_t offset, bool last) {
+    PJRT_TRY(detail::Ranges all, check(i, offset, chunk.size(), last));
     if (specs[i].shape.type == ElementType::Pred && !detail::preds_are_normal(chunk.bytes())) {
       std::vector<std::byte> copy(chunk.bytes().begin(), chunk.bytes().end());
       detail::normalize_preds(copy);
@@ -124,7 +129,8 @@ struct TransferManager::State {
                    .offset = offset,
                    .transfer_size = static_cast<std::int64_t>(chunk.size()),
                    .is_last_transfer = last});
-    if (!args) return Event::ready(std::unexpected(std::move(args).error()));
+    if (!args) return std::unexpected(std::move(args).error());
+    had(i, std::move(all), last);
     return keep(detail::make_transfer_event(plugin(), client, args->done_with_h2d_transfer), chunk.owner());
   }
 
@@ -242,8 +248,8 @@ Event TransferManager::transfer_data(std::size_t index, Chunk chunk, std::int64_
   const Result<State*> s = state(index);
   if (!s) return Event::ready(std::unexpected(s.error()));
   const std::lock_guard lock((*s)->mutex);
-  if (auto ok = (*s)->begin(index, offset, chunk.size(), last); !ok) return Event::ready(std::move(ok));
-  return (*s)->send(index, chunk, offset, last);
+  Result<Event> sent = (*s)->send(index, chunk, offset, last);
+  return sent ? *std::move(sent) : Event::ready(std::unexpected(std::move(sent).error()));
 }
 PJRT_CATCH_EVENT
 
@@ -317,11 +323,7 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) try
     Layout layout = Layout::row_major(shape.rank());  // plugins abort without one
     detail::MemoryLayoutC c_layout(layout);
     const std::lock_guard lock(s->mutex);
-    if (!s->plugin().api.PJRT_AsyncHostToDeviceTransferManager_TransferLiteral) {
-      return std::unexpected(
-          detail::absent_function(s->plugin(), fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral::info));
-    }
-    PJRT_CHECK(s->begin(index, 0, s->slots[index].size, true));
+    PJRT_TRY(detail::Ranges all, s->check(index, 0, s->slots[index].size, true));
     PJRT_TRY(const auto args, detail::call<fn::PJRT_AsyncHostToDeviceTransferManager_TransferLiteral>(
                                   s->plugin(), {.transfer_manager = s->raw,
                                                 .buffer_index = static_cast<int>(index),
@@ -330,6 +332,7 @@ Event TransferManager::transfer_literal(std::size_t index, HostBuffer array) try
                                                 .shape_num_dims = shape.rank(),
                                                 .shape_element_type = detail::to_c(shape.type),
                                                 .shape_layout = c_layout.get()}));
+    s->had(index, std::move(all), true);
     return State::keep(detail::make_transfer_event(s->plugin(), s->client, args.done_with_h2d_transfer), dense.owner());
   };
   Result<Event> event = start();

@@ -22,6 +22,11 @@ namespace fn = abi::fn;
 
 namespace {
 
+void await_and_destroy(const detail::PluginState& plugin, abi::PJRT_Event* event) noexcept {
+  detail::call_quietly<fn::PJRT_Event_Await>(plugin, {.event = event});
+  detail::call_quietly<fn::PJRT_Event_Destroy>(plugin, {.event = event});
+}
+
 struct Uploaded {
   Buffer buffer;
   abi::PJRT_Event* done_with_host_memory;
@@ -58,8 +63,13 @@ Result<Uploaded> start(const detail::Ref<detail::ClientState>& client, const Hos
   PJRT_CHECK(detail::call<fn::PJRT_Client_BufferFromHostBuffer>(*client->plugin, args));
   detail::KnownLayout known = detail::RowMajor{};
   if (layout) known = *layout;
-  return Uploaded{detail::make_buffer(client, args.buffer, array.shape(), placement.record, std::move(known)),
-                  args.done_with_host_buffer};
+  try {
+    return Uploaded{detail::make_buffer(client, args.buffer, array.shape(), placement.record, std::move(known)),
+                    args.done_with_host_buffer};
+  } catch (...) {  // the buffer is gone; the plugin may still read the array
+    if (args.done_with_host_buffer != nullptr) await_and_destroy(*client->plugin, args.done_with_host_buffer);
+    throw;
+  }
 }
 
 /// Whether a program may take the bytes as they are. Costs types other than PRED a comparison.
@@ -123,12 +133,10 @@ Result<Buffer> hold_until_done(Uploaded uploaded, std::unique_ptr<Held> held) {
   }
   if (!registered) {
     (void)uploaded.buffer.delete_now();
-    abi::PJRT_Event_Await_Args wait{};
-    wait.event = done;
-    (void)detail::call<fn::PJRT_Event_Await>(plugin, wait);
+    await_and_destroy(plugin, done);
+    return std::unexpected(std::move(registered).error());
   }
   detail::call_quietly<fn::PJRT_Event_Destroy>(plugin, {.event = done});
-  if (!registered) return std::unexpected(std::move(registered).error());
   return std::move(uploaded.buffer);
 }
 

@@ -26,7 +26,7 @@ std::string take_proto(const pjrt::detail::PluginState& plugin, const Args& args
 }  // namespace
 
 ExecutableAbiVersion::~ExecutableAbiVersion() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_ExecutableAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
+  if (raw_ != nullptr) call_extension_quietly<fn::PJRT_ExecutableAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
 }
 
 Result<std::string> ExecutableAbiVersion::to_proto() const try {
@@ -44,7 +44,7 @@ Result<std::uint64_t> ExecutableAbiVersion::platform_id() const try {
 PJRT_CATCH
 
 RuntimeAbiVersion::~RuntimeAbiVersion() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_RuntimeAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
+  if (raw_ != nullptr) call_extension_quietly<fn::PJRT_RuntimeAbiVersion_Destroy>(*plugin_, {.abi_version = raw_});
 }
 
 Result<void> RuntimeAbiVersion::check_compatible(const RuntimeAbiVersion& other) const try {

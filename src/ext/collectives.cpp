@@ -56,7 +56,7 @@ Event failed(Error error) {
 
 Communicator::~Communicator() {
   if (raw_ != nullptr)
-    (void)call_extension<fn::PJRT_Collectives_Communicator_Destroy>(*plugin_, {.communicator = raw_});
+    call_extension_quietly<fn::PJRT_Collectives_Communicator_Destroy>(*plugin_, {.communicator = raw_});
 }
 
 template <class F>
@@ -73,7 +73,7 @@ Event Communicator::start(typename F::Args args, const Rendezvous& rendezvous) c
   args.communicator = raw_;
   args.cpu_executor = &executor;
   if (auto ok = call_extension<F>(*plugin_, args); !ok) return failed(std::move(ok).error());
-  return pjrt::detail::make_event(*plugin_, {}, args.event);
+  return pjrt::detail::make_transfer_event(*plugin_, {}, args.event);
 }
 PJRT_CATCH_EVENT
 
@@ -186,7 +186,7 @@ Collectives CollectivesExtension::adopt(abi::PJRT_Collectives* raw, std::shared_
   const pjrt::detail::PluginState* plugin = &state();
   return Collectives(plugin, std::shared_ptr<abi::PJRT_Collectives>(raw, [plugin, owner = std::move(owner)](
                                                                              abi::PJRT_Collectives* collectives) {
-                       (void)call_extension<fn::PJRT_Collectives_Destroy>(*plugin, {.collectives = collectives});
+                       call_extension_quietly<fn::PJRT_Collectives_Destroy>(*plugin, {.collectives = collectives});
                      }));
 }
 

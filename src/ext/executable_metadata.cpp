@@ -14,7 +14,7 @@ Result<std::string> ExecutableMetadata::serialized_metadata(const Executable& ex
                                 state(), {.executable = executable.raw(), .metadata = nullptr}));
   if (args.metadata == nullptr) return std::string();
   std::string bytes(pjrt::detail::text(args.metadata->serialized_metadata, args.metadata->serialized_metadata_size));
-  (void)pjrt::detail::call_extension<fn::PJRT_ExecutableMetadata_DestroySerializedMetadata>(
+  pjrt::detail::call_extension_quietly<fn::PJRT_ExecutableMetadata_DestroySerializedMetadata>(
       state(), {.metadata = args.metadata});
   return bytes;
 }

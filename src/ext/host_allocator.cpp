@@ -36,8 +36,8 @@ Result<HostMemory> HostAllocator::allocate(const Client& client, std::size_t siz
                                 state(), {.client = client.raw(), .size = size, .alignment = alignment}));
   if (args.ptr == nullptr) return nothing_allocated(size);
   std::shared_ptr<void> owner(args.ptr, [client](void* p) {
-    (void)pjrt::detail::call_extension<fn::PJRT_HostAllocator_Free>(client.plugin().state(),
-                                                                    {.client = client.raw(), .ptr = p});
+    pjrt::detail::call_extension_quietly<fn::PJRT_HostAllocator_Free>(client.plugin().state(),
+                                                                      {.client = client.raw(), .ptr = p});
   });
   return HostMemory(std::move(owner), {static_cast<std::byte*>(args.ptr), size});
 }

@@ -25,7 +25,7 @@ Result<Layout> read(const PluginState& plugin, abi::PJRT_Layouts_MemoryLayout* r
 /// Of a layout that is ours.
 Result<Layout> take(const PluginState& plugin, abi::PJRT_Layouts_MemoryLayout* raw) {
   Result<Layout> layout = read(plugin, raw);
-  (void)pjrt::detail::call_extension<fn::PJRT_Layouts_MemoryLayout_Destroy>(plugin, {.layout = raw});
+  pjrt::detail::call_extension_quietly<fn::PJRT_Layouts_MemoryLayout_Destroy>(plugin, {.layout = raw});
   return layout;
 }
 

@@ -88,11 +88,12 @@ Result<int> MegascaleClientContext::megascale_port() const try {
 PJRT_CATCH
 
 MegascaleErrorDigest::~MegascaleErrorDigest() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_Megascale_ErrorDigest_Delete>(*plugin_, {.digest = raw_});
+  if (raw_ != nullptr) call_extension_quietly<fn::PJRT_Megascale_ErrorDigest_Delete>(*plugin_, {.digest = raw_});
 }
 
 MegascaleErrorAggregator::~MegascaleErrorAggregator() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_Megascale_ErrorAggregator_Delete>(*plugin_, {.aggregator = raw_});
+  if (raw_ != nullptr)
+    call_extension_quietly<fn::PJRT_Megascale_ErrorAggregator_Delete>(*plugin_, {.aggregator = raw_});
 }
 
 Result<void> MegascaleErrorAggregator::check() const try {
@@ -153,8 +154,8 @@ MegascaleClientContext make_context(const PluginState& plugin, abi::PJRT_Megasca
                                     std::optional<Client> client) {
   return {&plugin, std::shared_ptr<abi::PJRT_Megascale_ClientContext>(
                        raw, [&plugin, client = std::move(client)](abi::PJRT_Megascale_ClientContext* context) {
-                         (void)call_extension<fn::PJRT_Megascale_DeleteClientContext>(plugin,
-                                                                                      {.client_context = context});
+                         call_extension_quietly<fn::PJRT_Megascale_DeleteClientContext>(plugin,
+                                                                                        {.client_context = context});
                        })};
 }
 

@@ -19,7 +19,7 @@ std::unexpected<Error> moved_from() {
 }  // namespace
 
 MultiSliceConfig::~MultiSliceConfig() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_MultiSlice_Config_Destroy>(*plugin_, {.config = raw_});
+  if (raw_ != nullptr) call_extension_quietly<fn::PJRT_MultiSlice_Config_Destroy>(*plugin_, {.config = raw_});
 }
 
 Result<int> MultiSliceConfig::num_slices() const try {

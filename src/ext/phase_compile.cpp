@@ -20,7 +20,7 @@ std::vector<std::string> take(const pjrt::detail::PluginState& plugin, const cha
   std::vector<std::string> all;
   for (std::size_t i = 0; i < count; ++i) all.emplace_back(pjrt::detail::text(texts[i], sizes[i]));
   if (texts != nullptr) {
-    (void)call_extension<fn::PJRT_PhaseCompile_C_Buffers_Destroy>(
+    call_extension_quietly<fn::PJRT_PhaseCompile_C_Buffers_Destroy>(
         plugin, {.char_buffers = texts, .char_buffer_sizes = sizes, .num_char_buffers = count});
   }
   return all;
@@ -98,7 +98,8 @@ Result<PhaseCompiler> PhaseCompile::compiler() const try {
 PJRT_CATCH
 
 PhaseCompiler::~PhaseCompiler() {
-  if (raw_ != nullptr) (void)call_extension<fn::PJRT_PhaseCompile_Destroy_Compiler>(*plugin_, {.phase_compiler = raw_});
+  if (raw_ != nullptr)
+    call_extension_quietly<fn::PJRT_PhaseCompile_Destroy_Compiler>(*plugin_, {.phase_compiler = raw_});
 }
 
 Result<std::vector<std::string>> PhaseCompiler::phase_names() const try {

@@ -23,7 +23,7 @@ PJRT_CATCH
 
 RawBuffer::~RawBuffer() {
   if (raw_ != nullptr)
-    (void)pjrt::detail::call_extension<fn::PJRT_RawBuffer_Destroy>(buffer_->plugin(), {.buffer = raw_});
+    pjrt::detail::call_extension_quietly<fn::PJRT_RawBuffer_Destroy>(buffer_->plugin(), {.buffer = raw_});
 }
 
 Result<std::size_t> RawBuffer::on_device_size() const try {

@@ -10,19 +10,10 @@
 
 #include "cli/run_fixture.hpp"
 #include "cli/zip.hpp"
+#include "support/npy_bytes.hpp"
 
 namespace pjrt::test {
 namespace {
-
-std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
-  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
-  header.resize(117, ' ');
-  return std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" + data;
-}
-
-std::string floats(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
 
 /// As safetensors.numpy.save writes it.
 std::string safetensors(const std::string& head, const std::string& data) {
@@ -34,7 +25,7 @@ std::string safetensors(const std::string& head, const std::string& data) {
 class ArrayFile : public RunTest {
  protected:
   const std::string identity_of_two = program(identity("2xf32"));
-  const std::string one_npy = npy("<f4", "(2,)", floats({1, 2}));
+  const std::string one_npy = npy_bytes("<f4", "(2,)", bytes_of({1, 2}));
 
   static Outcome shell(const std::string& command) { return run_program("/bin/sh", {"-c", command}, {}); }
 };
@@ -83,7 +74,7 @@ TEST_F(ArrayFile, MayBeSafetensors) {
   const std::string model = program(
       "func.func @main(%x: tensor<2xi1>, %y: tensor<2xf32>) -> (tensor<2xi1>, tensor<2xf32>) { return %x, %y : "
       "tensor<2xi1>, tensor<2xf32> }");
-  const std::string data = floats({5, 6}) + std::string("\x02\x00", 2);
+  const std::string data = bytes_of({5, 6}) + std::string("\x02\x00", 2);
   const Outcome outcome = run_on(model, {"@" + write_file(folder / "weights", safetensors(head, data))});
   EXPECT_EQ(values(outcome, 0), "[true,false]");
   EXPECT_EQ(values(outcome, 1), "[5.0,6.0]");
@@ -127,7 +118,7 @@ TEST_F(ArrayFile, PositionalArraysOfSavezAreInOrder) {
   const std::string model = program(
       "func.func @main(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) { return %y, %x : "
       "tensor<2xf32>, tensor<2xf32> }");
-  const std::string other = npy("<f4", "(2,)", floats({3, 4}));
+  const std::string other = npy_bytes("<f4", "(2,)", bytes_of({3, 4}));
   const std::string in = write_file(folder / "in.npz", zip_of({{"arr_0.npy", one_npy}, {"arr_1.npy", other}}));
   const std::string out = write_file(folder / "out.npz", zip_of({{"arr_0.npy", other}, {"arr_1.npy", one_npy}}));
   const Outcome outcome = run(model, {"--input", "@" + in, "--expected-output", out});
@@ -136,16 +127,17 @@ TEST_F(ArrayFile, PositionalArraysOfSavezAreInOrder) {
 }
 
 TEST_F(ArrayFile, PositionalArraysPassOverWhatTheModelDoesNotUse) {  // as inputs without a name do
-  const std::string in = write_file(folder / "in.npz", zip_of({{"arr_0.npy", npy("<f4", "(2,)", floats({20, 21}))},
-                                                               {"arr_1.npy", npy("<f4", "(2,)", floats({4, 5}))}}));
+  const std::string in =
+      write_file(folder / "in.npz", zip_of({{"arr_0.npy", npy_bytes("<f4", "(2,)", bytes_of({20, 21}))},
+                                            {"arr_1.npy", npy_bytes("<f4", "(2,)", bytes_of({4, 5}))}}));
   EXPECT_EQ(values(run_on(export_file("unused_arguments.jaxexp"), {"@" + in})), "[16.0,16.0]");
 }
 
 TEST_F(ArrayFile, PositionalArraysMayCountWhatTheModelDoesNotUse) {
-  const Outcome by_position =
-      run_on(export_file("unused_arguments.jaxexp"),
-             {"@" + write_file(folder / "in.npz", zip_of({{"arr_1.npy", npy("<f4", "(2,)", floats({20, 21}))},
-                                                          {"arr_3.npy", npy("<f4", "(2,)", floats({4, 5}))}}))});
+  const Outcome by_position = run_on(
+      export_file("unused_arguments.jaxexp"),
+      {"@" + write_file(folder / "in.npz", zip_of({{"arr_1.npy", npy_bytes("<f4", "(2,)", bytes_of({20, 21}))},
+                                                   {"arr_3.npy", npy_bytes("<f4", "(2,)", bytes_of({4, 5}))}}))});
   EXPECT_EQ(values(by_position), "[16.0,16.0]");
 }
 
@@ -169,8 +161,8 @@ TEST_F(HugeInput, IsRefusedBeforeItIsFilled) {
 }
 
 TEST_F(HugeInput, IsRefusedByItsHeader) {
-  refuses("@" + write_file(folder / "a.npy", npy("<f4", "(1000000000000,)", "1234")));
-  refuses("@" + write_file(folder / "a.npz", zip_of({{"arg0.npy", npy("<f4", "(1000000000000,)", "1234")}})));
+  refuses("@" + write_file(folder / "a.npy", npy_bytes("<f4", "(1000000000000,)", "1234")));
+  refuses("@" + write_file(folder / "a.npz", zip_of({{"arg0.npy", npy_bytes("<f4", "(1000000000000,)", "1234")}})));
 }
 
 TEST_F(HugeInput, OfTooManyDimensionsIsRefused) {
@@ -185,7 +177,7 @@ TEST_F(HugeInput, FromADeviceIsRefused) {
 }
 
 TEST_F(ArrayFile, BoolsMayBeAnyByteButZero) {
-  const std::string file = write_file(folder / "b.npy", npy("|b1", "(4,)", std::string("\x00\x01\x02\xff", 4)));
+  const std::string file = write_file(folder / "b.npy", npy_bytes("|b1", "(4,)", std::string("\x00\x01\x02\xff", 4)));
   const std::string model = program(R"(func.func @main(%x: tensor<4xi1>) -> tensor<i32> {
     %0 = stablehlo.convert %x : (tensor<4xi1>) -> tensor<4xi32>
     %z = stablehlo.constant dense<0> : tensor<i32>

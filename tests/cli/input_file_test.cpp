@@ -7,6 +7,7 @@
 
 #include "cli/run_fixture.hpp"
 #include "cli/zip.hpp"
+#include "support/npy_bytes.hpp"
 
 namespace pjrt::test {
 namespace {
@@ -85,11 +86,7 @@ TEST_F(InputFile, ArchiveFillsInputsByPath) {
 
 /// An .npy file of 32-bit floats.
 std::string npy(const std::string& shape, const std::vector<float>& elements) {
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
-  header.resize(117, ' ');
-  std::string file = std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n";
-  for (const float x : elements) file.append(reinterpret_cast<const char*>(&x), sizeof x);
-  return file;
+  return npy_bytes("<f4", shape, bytes_of(elements));
 }
 
 TEST_F(InputFile, ArchiveFillsInputsByTheEndOfThePath) {

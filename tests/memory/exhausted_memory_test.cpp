@@ -45,6 +45,13 @@ void* operator new(std::size_t size) {
 void* operator new[](std::size_t size) {
   return allocate(size);
 }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
@@ -124,10 +131,11 @@ TEST(ExhaustedMemory, OfArrays) {
 }
 
 TEST(ExhaustedMemory, OfErrors) {
-  Error error(ErrorCode::Internal, "there is not much to say");
-  EXPECT_EQ(error.message(), "there is not much to say");
-  const Result<float> missing = HostBuffer::scalar(1.0f).at<float>({1});
-  EXPECT_FALSE(missing);
+  const HostBuffer array = HostBuffer::scalar(1.0f);
+  allocations_left = 0;
+  const Result<float> missing = array.at<float>({1});
+  allocations_left = -1;
+  EXPECT_ERROR(missing, ResourceExhausted, "the host's memory is exhausted");
 }
 
 TEST(ExhaustedMemory, OfEvents) {

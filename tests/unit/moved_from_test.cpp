@@ -39,6 +39,9 @@ TEST(MovedFromValues, HostBuffer) {
   EXPECT_TRUE(array.bytes().empty());
   EXPECT_TRUE(array.mutable_bytes().empty());
   EXPECT_FALSE(array.clone());
+  EXPECT_FALSE(array.dense());
+  EXPECT_FALSE(array.save("/dev/null"));
+  EXPECT_TRUE(array.to_npy().empty());
   EXPECT_FALSE(array.reinterpret(ElementType::F32));
   EXPECT_FALSE(array.reshape({1}));
   EXPECT_FALSE(HostBuffer::copy_of(array));
@@ -62,6 +65,8 @@ TEST(MovedFromValues, HostView) {
   EXPECT_EQ(view.data(), nullptr);
   EXPECT_EQ(view.element_count(), 0);
   EXPECT_TRUE(view.bytes().empty());
+  EXPECT_EQ(view.strides().size(), view.dims().size());
+  EXPECT_TRUE(view.is_dense());
   std::byte out{42};
   view.copy_to(&out);
   EXPECT_EQ(out, std::byte{42});

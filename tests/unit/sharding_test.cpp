@@ -214,7 +214,7 @@ TEST(ShardingRefused, Protos) {
                "2 tile counts for an array of 1 dimensions");
   EXPECT_ERROR(Sharding::parse(from_hex("08 03 1a 02 02 02 4a 01 05 52 01 00"), 2), InvalidArgument, "5 partitions");
   EXPECT_ERROR(Sharding::parse(from_hex("08 03 1a 02 02 02 4a 02 02 02 52 02 00 07"), 2), InvalidArgument,
-               "no permutation");
+               "is not a permutation");
 }
 
 TEST(ShardingRefused, TuplesInTuples) {

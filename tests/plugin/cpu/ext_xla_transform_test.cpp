@@ -146,7 +146,7 @@ TEST_F(Transforms, ExceptionFailsTheCompilation) {
 TEST_F(Transforms, ThrownThingsThatAreNoExceptionsFailTheCompilation) {
   ASSERT_OK(
       transforms.register_transform("throw", Stage::PreScheduler, [](std::string_view) -> Rewritten { throw 42; }));
-  EXPECT_ERROR(compile(), Internal, "no std::exception");
+  EXPECT_ERROR(compile(), Internal, "not a std::exception");
 }
 
 TEST_F(Transforms, BytesThatAreNoModuleFailTheCompilation) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pjrt/ext/layouts.hpp"
 #include "pjrt/pjrt.hpp"
 #include "plugin/programs.hpp"
 #include "support/matchers.hpp"
@@ -154,6 +155,9 @@ TEST_P(MovedFrom, ClientOfAnEmptyHandle) {
   EXPECT_EMPTY(c.update_global_process_info({}));
   EXPECT_FALSE(c.create_buffers_for_async_host_to_device({}, memory()));
   EXPECT_FALSE(c.deserialize_raw({}, {}));
+  const LoadedExecutable add = value_of(client.compile(Program::mlir(test::kAdd)));
+  EXPECT_FALSE(c.deserialize(value_of(add.executable().serialize())));
+  EXPECT_FALSE(c.extension<ext::Layouts>());
   EXPECT_EQ(c.raw(), nullptr);
 }
 

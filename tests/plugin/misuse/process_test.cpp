@@ -1,5 +1,5 @@
-// Forks, the end of the process, and callbacks that block: what hangs, crashes or aborts plugins. Everything here runs
-// in a child process.
+// Forks, the end of the process, and callbacks that block: what hangs, crashes or aborts plugins. What may end a
+// process runs in a child.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -20,6 +20,7 @@
 
 #include "pjrt/pjrt.hpp"
 #include "plugin/programs.hpp"
+#include "support/eventually.hpp"
 #include "support/matchers.hpp"
 #include "support/plugins.hpp"
 
@@ -197,20 +198,23 @@ TEST_P(Processes, CallbacksThatBlockLeaveThePluginItsThreads) {
   Future<HostBuffer> later = outputs[0][0].to_host_async();
   EXPECT_OK(later.await());
   go = true;
-  while (done < 16) std::this_thread::yield();
+  EXPECT_TRUE(test::becomes_true([&] { return done == 16; }));
 }
 
 TEST_P(Processes, CallbacksMayWaitForDownloads) {
   const Client client = value_of(Client::create(value_of(Plugin::load(file()))));
   const LoadedExecutable twice = value_of(client.compile(Program::mlir(test::kDouble)));
   std::atomic<int> right{0};
+  std::atomic<int> done{0};
   for (int i = 0; i < 50; ++i) {
     auto outputs = std::make_shared<Outputs>(value_of(twice(value_of(client.upload(Floats{1, 2, 3}, {3})))));
-    ASSERT_OK((*outputs)[0].ready().on_ready([outputs, &right](const Result<void>&) {
+    ASSERT_OK((*outputs)[0].ready().on_ready([outputs, &right, &done](const Result<void>&) {
       if (or_throw(or_throw((*outputs)[0].to_host_async().await()).to_vector<float>()) == Floats{2, 4, 6}) ++right;
+      ++done;
     }));
   }
-  while (right < 50) std::this_thread::yield();
+  EXPECT_TRUE(test::becomes_true([&] { return done == 50; }));
+  EXPECT_EQ(right, 50);
 }
 
 // Waiting in a polling loop.

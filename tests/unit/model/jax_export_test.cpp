@@ -288,7 +288,7 @@ TEST(JaxExport, PrngKeysAreWordsInOneMoreDimension) {
 TEST(JaxExport, TokensAmongTheArgumentsAreRefused) {
   Artifact a;
   a.types = {{.kind = 1}};
-  EXPECT_ERROR(parse(a.build()), Unimplemented, "no array (kind 1)");
+  EXPECT_ERROR(parse(a.build()), Unimplemented, "not an array (kind 1)");
 }
 
 /// Expected: repr() of Python 3.11.

@@ -16,19 +16,13 @@
 #include "core/file.hpp"
 #include "support/data.hpp"
 #include "support/matchers.hpp"
+#include "support/npy_bytes.hpp"
 
 namespace pjrt::model {
 namespace {
 
 using test::value_of;
 using ::testing::ElementsAre;
-
-std::string npy(std::string_view descr, std::string_view shape, std::string_view data) {
-  std::string header =
-      "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': " + std::string(shape) + ", }";
-  header.resize(117, ' ');
-  return std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" + std::string(data);
-}
 
 /// An entry of an archive made byte by byte, whose head may say anything.
 struct Member {
@@ -60,14 +54,9 @@ Result<NpzFile> parse(const std::string& bytes) {
   return NpzFile::parse(test::as_bytes(bytes), "a.npz");
 }
 
-std::string floats(std::initializer_list<float> values) {
-  std::string bytes;
-  for (const float v : values) bytes.append(reinterpret_cast<const char*>(&v), sizeof v);
-  return bytes;
-}
-
 TEST(Npz, IsReadFromMemory) {
-  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", npy("<f4", "(2,)", floats({1, 2}))}})));
+  const NpzFile file =
+      value_of(parse(test::zip_of({{"x.npy", test::npy_bytes("<f4", "(2,)", test::bytes_of({1, 2}))}})));
   EXPECT_THAT(file.names(), ElementsAre("x"));
   EXPECT_EQ(value_of(file.shape("x")), (Shape{ElementType::F32, {2}}));
   EXPECT_THAT(value_of(value_of(file.read("x")).to_vector<float>()), ElementsAre(1, 2));
@@ -77,26 +66,30 @@ TEST(Npz, IsReadFromAPipe) {
   const test::TemporaryFolder folder;
   const std::string path = folder / "pipe";
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-  std::jthread writer(
-      [&] { std::ofstream(path, std::ios::binary) << test::zip_of({{"x.npy", npy("<f4", "(1,)", floats({7}))}}); });
+  std::jthread writer([&] {
+    std::ofstream(path, std::ios::binary)
+        << test::zip_of({{"x.npy", test::npy_bytes("<f4", "(1,)", test::bytes_of({7}))}});
+  });
   const NpzFile file = value_of(NpzFile::open(path));
   EXPECT_THAT(value_of(value_of(file.read("x")).to_vector<float>()), ElementsAre(7));
 }
 
 TEST(Npz, GivesRawElementsTheTypeThatIsAskedFor) {
-  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", npy("<V2", "()", "\x80\x3f")}})));
+  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", test::npy_bytes("<V2", "()", "\x80\x3f")}})));
   EXPECT_ERROR(file.shape("x"), InvalidArgument, "a.npz, array 'x': the array holds raw 2-byte elements");
   EXPECT_EQ(value_of(file.shape("x", ElementType::BF16)), (Shape{ElementType::BF16, {}}));
 }
 
 TEST(Npz, WithTwoArraysOfOneNameIsRefused) {  // programs do not agree on which of them counts
-  EXPECT_ERROR(parse(test::zip_of({{"x.npy", npy("<f4", "()", "1234")}, {"x.npy", npy("<f4", "()", "5678")}})),
+  EXPECT_ERROR(parse(test::zip_of(
+                   {{"x.npy", test::npy_bytes("<f4", "()", "1234")}, {"x.npy", test::npy_bytes("<f4", "()", "5678")}})),
                InvalidArgument, "a.npz has two arrays 'x'");
 }
 
 TEST(Npz, SaysWhichArraysThereAre) {
   test::ZipMembers members;
-  for (int i = 0; i < 100; ++i) members.emplace_back("x" + std::to_string(i) + ".npy", npy("<f4", "()", "1234"));
+  for (int i = 0; i < 100; ++i)
+    members.emplace_back("x" + std::to_string(i) + ".npy", test::npy_bytes("<f4", "()", "1234"));
   const NpzFile file = value_of(parse(test::zip_of(members)));
   EXPECT_ERROR(file.read("y"), NotFound, "a.npz has no array 'y'");
   EXPECT_ERROR(file.read("y"), NotFound, "it has x0, x1");
@@ -109,23 +102,23 @@ TEST(Npz, NamesInMessagesHaveNoRawControls) {
 }
 
 TEST(Npz, NamesAreAsTheyWereGiven) {  // numpy.savez(file, **{"a\nb": x, "ü": y})
-  const NpzFile file = value_of(
-      parse(test::zip_of({{"a\nb.npy", npy("<f4", "()", "1234")}, {"\xc3\xbc.npy", npy("<f4", "()", "1234")}})));
+  const NpzFile file = value_of(parse(test::zip_of(
+      {{"a\nb.npy", test::npy_bytes("<f4", "()", "1234")}, {"\xc3\xbc.npy", test::npy_bytes("<f4", "()", "1234")}})));
   EXPECT_THAT(file.names(), ElementsAre("a\nb", "\xc3\xbc"));
 }
 
 TEST(Npz, WithBytesBehindAnArrayIsRefused) {
-  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", npy("<f4", "()", "12345")}})));
+  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", test::npy_bytes("<f4", "()", "12345")}})));
   EXPECT_ERROR(file.read("x"), InvalidArgument, "behind the 4 bytes of f32[]");
 }
 
 TEST(Npz, WithAnArrayCutOffIsDataLoss) {
-  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", npy("<f4", "(1000000000000,)", "1234")}})));
+  const NpzFile file = value_of(parse(test::zip_of({{"x.npy", test::npy_bytes("<f4", "(1000000000000,)", "1234")}})));
   EXPECT_ERROR(file.read("x"), DataLoss, "4 of 4000000000000 bytes");
 }
 
 TEST(Npz, ThatClaimsMoreThanItsBytesCanHoldIsRefused) {
-  const std::string head = npy("<f4", "(1000000000,)", "1234");
+  const std::string head = test::npy_bytes("<f4", "(1000000000,)", "1234");
   const NpzFile stored = value_of(parse(zip({{"x.npy", head, 4000000128, 0}})));
   EXPECT_ERROR(stored.read("x"), InvalidArgument, "cannot hold 4000000128");
   const NpzFile deflated = value_of(parse(zip({{"x.npy", head, 4000000128, 8}})));
@@ -133,20 +126,20 @@ TEST(Npz, ThatClaimsMoreThanItsBytesCanHoldIsRefused) {
 }
 
 TEST(Npz, EncryptionAndCompressionThatCannotBeReadAreNamed) {
-  const std::string head = npy("<f4", "()", "1234");
+  const std::string head = test::npy_bytes("<f4", "()", "1234");
   EXPECT_ERROR(value_of(parse(zip({{"x.npy", head, head.size(), 0, 1}}))).read("x"), Unimplemented, "is encrypted");
   EXPECT_ERROR(value_of(parse(zip({{"x.npy", head, head.size(), 97}}))).read("x"), Unimplemented,
                "compressed with number 97");
 }
 
 TEST(Npz, WithADamagedChecksumIsRefused) {
-  std::string bytes = test::zip_of({{"x.npy", npy("<f4", "()", "1234")}});
+  std::string bytes = test::zip_of({{"x.npy", test::npy_bytes("<f4", "()", "1234")}});
   bytes[bytes.find("1234")] = '9';
   EXPECT_FALSE(value_of(parse(bytes)).read("x"));
 }
 
 TEST(Npz, CutOffAnywhereIsAnError) {
-  const std::string whole = test::zip_of({{"x.npy", npy("<f4", "()", "1234")}});
+  const std::string whole = test::zip_of({{"x.npy", test::npy_bytes("<f4", "()", "1234")}});
   for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(parse(whole.substr(0, size))) << size;
 }
 
@@ -200,7 +193,8 @@ TEST(ArrayFromPipe, IsReadToItsEnd) {
   const test::TemporaryFolder folder;
   const std::string path = folder / "pipe";
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-  std::jthread writer([&] { std::ofstream(path, std::ios::binary) << npy("<f4", "(1,)", floats({7}) + "more"); });
+  std::jthread writer(
+      [&] { std::ofstream(path, std::ios::binary) << test::npy_bytes("<f4", "(1,)", test::bytes_of({7}) + "more"); });
   EXPECT_ERROR(HostBuffer::load(path), InvalidArgument, "there are more bytes behind the 4 bytes of f32[1]");
 }
 
